@@ -1,0 +1,57 @@
+# The two commands for everyone are `make demo` and `make test`.
+SHELL := /bin/bash
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+SITE := overlay/web/dist/site/watch.html
+SITE_SOURCES := $(shell find overlay/web/src overlay/web/*.html overlay/web/*.json overlay/web/*.ts -type f 2>/dev/null)
+
+.PHONY: demo test build web check unit browser bench image clean deps-demo deps-test fuzz
+
+demo: deps-demo build ## start a node, publish a test stream to it, print the page's address
+	@scripts/demo.sh
+
+test: deps-test build check unit browser ## everything that a change must pass
+	@echo "all tests passed"
+
+deps-demo:
+	@scripts/install.sh ffmpeg fonts-dejavu-core
+
+deps-test:
+	@scripts/install.sh ffmpeg fonts-dejavu-core chromium
+
+web: $(SITE)
+
+overlay/web/node_modules/.installed: overlay/web/package-lock.json overlay/web/package.json
+	cd overlay/web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(SITE): overlay/web/node_modules/.installed $(SITE_SOURCES)
+	cd overlay/web && npm run build
+	@touch $@
+
+build: web ## bin/pushcart
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pushcart ./cmd/pushcart
+
+check: ## formatting and static analysis
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit: ## unit, conformance and real-client tests, with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+browser: build ## the watch page in Chromium
+	cd overlay/web && npm test
+
+bench: build ## the table of end-to-end figures
+	$(GO) run ./internal/bench
+
+fuzz: ## each fuzz test for half a minute
+	@scripts/fuzz.sh
+
+image: ## container image, with whichever tool is there
+	@scripts/image.sh
+
+clean:
+	rm -rf bin overlay/web/dist/site overlay/web/node_modules

@@ -1,0 +1,84 @@
+// Command pushcart is a live-commerce edge node: RTMP in, low-latency HLS out.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/alecthomas/kong"
+
+	"pushcart/internal/config"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// commands is the command line.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the node until SIGINT or SIGTERM."`
+	Check   checkCommand   `cmd:"" help:"Tell each mistake in a configuration file and where it is."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+	Health  healthCommand  `cmd:"" help:"Ask the running node whether it is well; for container health checks."`
+}
+
+// surroundings is what commands know of the world.
+type surroundings struct {
+	env            []string
+	stdout, stderr io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], surroundings{env: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
+}
+
+// run runs one command line and returns the exit code.
+func run(args []string, s surroundings) int {
+	helped := false
+	parser, err := kong.New(&commands{},
+		kong.Name("pushcart"),
+		kong.Description("A live-commerce edge node: takes RTMP in and serves low-latency HLS.\n\n"+
+			"Every setting of the configuration file can be given as an environment variable too: PUSHCART_HLS_PART_DURATION=300ms."),
+		kong.Writers(s.stdout, s.stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return report(s, err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	context, err := parser.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(s.stderr, "pushcart: %v\nSee: pushcart --help\n", err)
+		return exitUsage
+	}
+	return report(s, context.Run(s))
+}
+
+// report prints why a command failed and returns its exit code.
+func report(s surroundings, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var mistakes config.Mistakes
+	if errors.As(err, &mistakes) {
+		for m := range slices.Values(mistakes) {
+			fmt.Fprintln(s.stderr, m)
+		}
+		return exitFailure
+	}
+	fmt.Fprintf(s.stderr, "pushcart: %v\n", err)
+	return exitFailure
+}

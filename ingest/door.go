@@ -1,0 +1,101 @@
+// Package ingest lets publishers in: it authorises them, claims the stream's name for them and puts their timestamps on
+// the stream's timeline. The protocols in its sub-packages bring it decoded access units.
+package ingest
+
+import (
+	"fmt"
+	"net/netip"
+
+	"pushcart/internal/stream"
+)
+
+// Request is what a publisher says of itself when it knocks.
+type Request struct {
+	// Protocol as users know it: "rtmp", "rtmps".
+	Protocol string
+	// Remote is the publisher's address.
+	Remote netip.AddrPort
+	// Stream is the stream key without its query: the name, or a key that stands for one.
+	Stream string
+	// Key is the secret, "" when none was sent.
+	Key string
+	// Agent is the publishing program's own name for itself, "" when it has none.
+	Agent string
+	// Kick is called at most once, from any goroutine, when the session must end because of something that happened
+	// elsewhere: a takeover, a shutdown. It must not block and must not call back into the session.
+	Kick func(*Refusal)
+}
+
+// Refusal is why a publisher is not, or no longer, served.
+type Refusal struct {
+	// Reason is one of the Reason constants: a metric label.
+	Reason Reason
+	// Message is a sentence for the host that says what to do.
+	Message string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Message }
+
+// Refuse makes a Refusal; the message says what is wrong and what to do about it.
+func Refuse(reason Reason, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// Reason labels a refusal in metrics.
+type Reason string
+
+// The reasons for which a publisher is refused or sent away.
+const (
+	ReasonBadKey           Reason = "bad_key"
+	ReasonNoKeys           Reason = "no_keys_configured"
+	ReasonBadName          Reason = "bad_name"
+	ReasonNameTaken        Reason = "name_taken"
+	ReasonTakenOver        Reason = "taken_over"
+	ReasonUnsupportedCodec Reason = "unsupported_codec"
+	ReasonNoKeyframe       Reason = "no_keyframe"
+	ReasonNoCodecData      Reason = "no_codec_data"
+	ReasonBadMedia         Reason = "bad_media"
+	ReasonProtocol         Reason = "protocol_error"
+	ReasonLimit            Reason = "limit"
+	ReasonIdle             Reason = "idle"
+	ReasonShutdown         Reason = "shutdown"
+)
+
+// Entry is what a protocol needs of the door: implemented by *Door.
+type Entry interface {
+	// Open authorises the request and claims the stream. Its error is a *Refusal.
+	Open(Request) (Publication, error)
+}
+
+// Publication is one publisher's hold on a stream. Its methods are for the publisher's own goroutine.
+type Publication interface {
+	// Name of the stream that is published, which may differ from Request.Stream when a key stood for it.
+	Name() string
+	// SetTrack declares a track, or replaces the one of the same ID after a change of codec data. To be called as soon
+	// as the codec data is known, before the first frame.
+	SetTrack(*stream.Track) error
+	// Write takes one frame with the publisher's own timestamps, unwrapped to 64 bits, in ticks of the track's
+	// ClockRate, from any origin, one origin for all tracks. Era is ignored and Wall may be zero. The frame and its
+	// payload are lent for the call. An error is a *Refusal and ends the session.
+	Write(*stream.Frame) error
+	// WriteData takes a timed message; PTS as in Write, in 1/90,000 s.
+	WriteData(*stream.Data) error
+	// Drop counts something that was thrown away before it became a frame.
+	Drop(DropReason)
+	// Close ends the session; the stream waits for the publisher to return. The cause is for the log; nil is a
+	// publisher that said good-bye.
+	Close(cause error)
+}
+
+// DropReason labels in metrics what was thrown away.
+type DropReason string
+
+// The reasons for which media is dropped.
+const (
+	DropBeforeConfig   DropReason = "before_codec_data"
+	DropBeforeKeyframe DropReason = "before_keyframe"
+	DropDamaged        DropReason = "damaged"
+	DropUnknownMessage DropReason = "unknown_message"
+	DropOldTime        DropReason = "time_went_back"
+)

@@ -1,0 +1,144 @@
+package rtmp
+
+import (
+	"errors"
+	"time"
+
+	"pushcart/ingest"
+	"pushcart/internal/codec"
+	"pushcart/internal/stream"
+)
+
+// Track IDs of a publisher.
+const (
+	videoID = 0
+	audioID = 100
+)
+
+// codecDataTimeout is how long video may come without its codec data.
+const codecDataTimeout = 5 * time.Second
+
+// tracks is the media side of a publishing session.
+type tracks struct {
+	clock clock
+	frame stream.Frame // used again for each frame
+
+	vid       *codec.Video
+	vtrack    *stream.Track
+	needKey   bool // what comes before a key frame is of no use
+	seenKey   bool
+	bare      bool // video came without codec data
+	bareTime  int64
+	bareSince time.Time
+
+	atrack      *stream.Track
+	aconfig     []byte // as given
+	otherTracks bool   // it was logged that there are some
+}
+
+// media lets audio, video and data through once something is published.
+func (s *session) media(m message, take func(uint32, []byte) error) error {
+	if s.pub == nil {
+		s.ignore(ignoredUnasked)
+		return nil
+	}
+	s.active()
+	return take(m.time, m.body)
+}
+
+// aggregate takes a message apart that carries several (RTMP 1.0 7.1.6), each as an FLV tag:
+//
+//	type(8) size(24) time(24, low bits) time(8, high bits) stream id(24) data  size of all that(32)
+//
+// Their times count from the first one's, which is the aggregate's own.
+func (s *session) aggregate(at uint32, body []byte) error {
+	const header, trailer = 11, 4
+	var first uint32
+	for i := 0; len(body) >= header; i++ {
+		size := int(body[1])<<16 | int(body[2])<<8 | int(body[3])
+		t := uint32(body[4])<<16 | uint32(body[5])<<8 | uint32(body[6]) | uint32(body[7])<<24
+		typ := body[0]
+		body = body[header:]
+		if size > len(body) {
+			s.pub.Drop(ingest.DropDamaged)
+			s.needKey = s.seenKey
+			return nil
+		}
+		if i == 0 {
+			first = t
+		}
+		if err := s.part(typ, at+t-first, body[:size]); err != nil {
+			return err
+		}
+		body = body[size:]
+		body = body[min(trailer, len(body)):]
+	}
+	return nil
+}
+
+// part takes one message of an aggregate.
+func (s *session) part(typ byte, at uint32, body []byte) error {
+	switch typ {
+	case typeVideo:
+		return s.video(at, body)
+	case typeAudio:
+		return s.audio(at, body)
+	case typeDataAMF0:
+		return s.data(at, body)
+	}
+	s.ignore(ignoredType)
+	return nil
+}
+
+// data hands a timed message on.
+func (s *session) data(at uint32, body []byte) error {
+	// Data of AMF3 sessions has a zero in front of AMF0 values; no AMF0 message begins with the number 0.
+	if len(body) > 0 && body[0] == 0 {
+		body = body[1:]
+	}
+	args, err := decodeAMF(body)
+	if err != nil {
+		s.ignore(ignoredData)
+		return nil
+	}
+	if str(args, 0) == "@setDataFrame" {
+		args = args[1:]
+	}
+	name := str(args, 0)
+	switch name {
+	case "onMetaData", "onTextData", "onCuePoint":
+	default:
+		s.ignore(ignoredDataName)
+		return nil
+	}
+	d := stream.Data{Name: name, PTS: 90 * s.clock.peek(at)}
+	for _, v := range args[1:] {
+		d.Values = append(d.Values, plain(v))
+	}
+	return s.pub.WriteData(&d)
+}
+
+// tag is one frame, or codec data, as it stands in a message.
+type tag struct {
+	codec   stream.Codec
+	time    uint32 // ms
+	nanos   int64  // to add to time
+	offset  int64  // composition time, ms
+	payload []byte
+}
+
+// unsupported is the refusal for a codec that cannot be delivered.
+func unsupported(what, instead string) error {
+	return ingest.Refuse(ingest.ReasonUnsupportedCodec, "%s cannot be delivered over HLS: set the encoder to %s.", what, instead)
+}
+
+// configFault turns an error about codec data into a refusal if the codec is at fault, else into a drop.
+func (s *session) configFault(err error, instead string) error {
+	var u *codec.UnsupportedError
+	if errors.As(err, &u) {
+		return unsupported(u.What, instead)
+	}
+	s.log.Warn("codec data cannot be used", "error", err)
+	s.pub.Drop(ingest.DropDamaged)
+	return nil
+}

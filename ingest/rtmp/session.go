@@ -1,0 +1,255 @@
+package rtmp
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/bluenviron/gortmplib/pkg/amf0"
+
+	"pushcart/ingest"
+)
+
+// streamID is the message stream that createStream hands out: one, since a connection publishes one stream.
+const streamID = 1
+
+// session is what a client does on its connection: connect, publish, leave.
+type session struct {
+	*conn
+	connected bool
+	app       string // after connect: what follows the application's name, "" as a rule
+	query     string // that came with the application's name or URL
+	agent     string
+	published bool   // something was, at some time
+	told      bool   // the client knows why it must go
+	logged    bool   // the door has logged why
+	statusOn  uint32 // message stream of publish
+	pub       ingest.Publication
+	name      string
+	log       *slog.Logger
+	tracks
+}
+
+// end lets the stream go; cause is for the log.
+func (s *session) end(cause error) {
+	if s.pub == nil {
+		return
+	}
+	s.pub.Close(cause)
+	s.pub = nil
+	s.tracks = tracks{}
+}
+
+// command acts on a command message (RTMP 1.0 7.2).
+func (s *session) command(m message) error {
+	if m.typ == typeCommandAMF3 {
+		// AMF3 commands begin with a zero that says that AMF0 follows.
+		if len(m.body) == 0 || m.body[0] != 0 {
+			s.ignore(ignoredCommand)
+			return nil
+		}
+		m.body = m.body[1:]
+	}
+	args, err := decodeAMF(m.body)
+	name := str(args, 0)
+	if name == "" {
+		s.ignore(ignoredCommand)
+		return nil
+	}
+	if err != nil {
+		s.ignore(ignoredData)
+	}
+	id := num(args, 1)
+	switch name {
+	case "connect":
+		return s.connect(id, obj(args, 2))
+	case "createStream":
+		if err := s.out.command(0, "_result", id, nil, float64(streamID)); err != nil {
+			return err
+		}
+		return s.out.event(eventStreamBegin, streamID)
+	case "releaseStream", "_checkbw":
+		return s.out.command(0, "_result", id, nil, amf0.Undefined{})
+	case "getStreamLength":
+		return s.out.command(0, "_result", id, nil, float64(0))
+	case "FCPublish":
+		return s.fcPublish(id)
+	case "publish":
+		return s.publish(m.streamID, str(args, 3))
+	case "FCUnpublish", "deleteStream", "closeStream":
+		return s.unpublish(name, id)
+	case "play", "play2":
+		return s.play(m.streamID, str(args, 3))
+	}
+	s.ignore(ignoredCommand)
+	return nil
+}
+
+// fcPublish answers a command of Flash Media encoders.
+func (s *session) fcPublish(id float64) error {
+	if err := s.out.command(0, "_result", id, nil, amf0.Undefined{}); err != nil {
+		return err
+	}
+	return s.out.command(0, "onFCPublish", 0, nil, amf0.Object{
+		{Key: "code", Value: "NetStream.Publish.Start"},
+		{Key: "description", Value: "Publishing may begin."},
+	})
+}
+
+// connect checks the application's name and tells what the server takes.
+func (s *session) connect(id float64, args amf0.Object) error {
+	app, _ := args.GetString("app")
+	tcURL, _ := args.GetString("tcUrl")
+	s.agent, _ = args.GetString("flashVer")
+	s.agent = clip(s.agent)
+	app, s.query, _ = strings.Cut(app, "?")
+	if s.query == "" {
+		_, s.query, _ = strings.Cut(tcURL, "?")
+	}
+	first, rest, _ := strings.Cut(strings.Trim(app, "/"), "/")
+	if first != s.server.opt.App {
+		r := ingest.Refuse(ingest.ReasonBadName, "There is no application %q here: set the server to rtmp://HOST/%s and put the rest into the stream key.",
+			clip(app), s.server.opt.App)
+		s.told = true
+		err := s.out.command(0, "_error", id, nil, amf0.Object{
+			{Key: "level", Value: "error"},
+			{Key: "code", Value: "NetConnection.Connect.Rejected"},
+			{Key: "description", Value: r.Message},
+		})
+		return errors.Join(r, err)
+	}
+	s.connected, s.app = true, rest
+	if err := s.out.control(typeWindowAckSize, defaultWindow); err != nil {
+		return err
+	}
+	if err := s.out.control(typeSetPeerBandwidth, defaultWindow, limitDynamic); err != nil {
+		return err
+	}
+	if err := s.out.setChunkSize(sendChunkSize); err != nil {
+		return err
+	}
+	return s.out.command(0, "_result", id, serverProperties(), connectInfo())
+}
+
+// serverProperties tells the server's name, and its abilities in Enhanced RTMP v2 ("Enhancing NetConnection connect
+// Command").
+func serverProperties() amf0.Object {
+	const canForward = 4.0
+	const modEx, nanoOffset = 4, 8
+	return amf0.Object{
+		{Key: "fmsVer", Value: "FMS/3,0,1,123"},
+		{Key: "capabilities", Value: 31.0},
+		{Key: "fourCcList", Value: amf0.StrictArray{"avc1", "hvc1", "av01", "mp4a", "Opus", ".mp3"}},
+		{Key: "videoFourCcInfoMap", Value: amf0.Object{
+			{Key: "avc1", Value: canForward}, {Key: "hvc1", Value: canForward}, {Key: "av01", Value: canForward}}},
+		{Key: "audioFourCcInfoMap", Value: amf0.Object{
+			{Key: "mp4a", Value: canForward}, {Key: "Opus", Value: canForward}, {Key: ".mp3", Value: canForward}}},
+		{Key: "capsEx", Value: float64(modEx | nanoOffset)},
+	}
+}
+
+// connectInfo answers connect. Whatever the client asked for, it is to speak AMF0.
+func connectInfo() amf0.Object {
+	return amf0.Object{
+		{Key: "level", Value: "status"},
+		{Key: "code", Value: "NetConnection.Connect.Success"},
+		{Key: "description", Value: "Connection succeeded."},
+		{Key: "objectEncoding", Value: 0.0},
+	}
+}
+
+// publish knocks at the door.
+func (s *session) publish(on uint32, target string) error {
+	s.statusOn = on
+	if !s.connected {
+		return ingest.Refuse(ingest.ReasonProtocol, "publish came before connect: the encoder does not keep to RTMP.")
+	}
+	if s.pub != nil {
+		return s.out.status(on, "error", "NetStream.Publish.BadConnection", "This connection publishes already: open another one for another stream.")
+	}
+	name, key := s.streamKey(target)
+	if name == "" {
+		return ingest.Refuse(ingest.ReasonBadName, "The stream key is empty: set it to NAME, or to NAME?key=SECRET if the server asks for keys.")
+	}
+	pub, err := s.server.opt.Door.Open(ingest.Request{
+		Protocol: s.server.protocol(), Remote: s.remote, Stream: name, Key: key, Agent: s.agent, Kick: s.kick,
+	})
+	if err != nil {
+		s.logged = true
+		return err
+	}
+	s.pub, s.name, s.published = pub, pub.Name(), true
+	s.log = s.server.opt.Log.With("stream", s.name, "remote", s.remote)
+	s.tracks = tracks{}
+	s.widen()
+	return s.out.status(on, "status", "NetStream.Publish.Start", s.name+" is now published.")
+}
+
+// streamKey takes publish's argument apart, NAME?key=SECRET. The secret may also sit on the server's address, and the
+// name too when the key is empty: some programs have one field for everything.
+func (s *session) streamKey(target string) (name, key string) {
+	name, query, _ := strings.Cut(target, "?")
+	name = strings.Trim(name, "/")
+	switch {
+	case name == "":
+		name = s.app
+	case s.app != "":
+		name = s.app + "/" + name
+	}
+	if key = queryValue(query, "key"); key == "" {
+		key = queryValue(s.query, "key")
+	}
+	return name, key
+}
+
+// queryValue finds a parameter. Unlike in HTML forms, a plus sign means itself: people paste secrets as they are.
+func queryValue(query, name string) string {
+	for part := range strings.SplitSeq(query, "&") {
+		k, v, _ := strings.Cut(part, "=")
+		if k != name {
+			continue
+		}
+		if plain, err := url.PathUnescape(v); err == nil {
+			return plain
+		}
+		return v
+	}
+	return ""
+}
+
+// unpublish ends the stream; the client may begin another one.
+func (s *session) unpublish(command string, id float64) error {
+	if s.pub != nil {
+		s.end(nil)
+		if err := s.out.status(s.statusOn, "status", "NetStream.Unpublish.Success", s.name+" is no longer published."); err != nil {
+			return err
+		}
+	}
+	if command == "FCUnpublish" && id != 0 {
+		return s.out.command(0, "_result", id, nil, amf0.Undefined{})
+	}
+	return nil
+}
+
+// play refuses players, who are told where to go.
+func (s *session) play(on uint32, target string) error {
+	name, _ := s.streamKey(target)
+	s.statusOn, s.told = on, true
+	r := ingest.Refuse(ingest.ReasonProtocol, "This server takes streams over RTMP but does not play them. Watch at %s.", s.server.opt.Watch(clip(name)))
+	return errors.Join(r, s.out.status(on, "error", "NetStream.Play.Failed", r.Message))
+}
+
+// refuse tells the client why it must go.
+func (s *session) refuse(r *ingest.Refusal) error {
+	return s.out.status(s.statusOn, "error", statusCode(r.Reason), r.Message)
+}
+
+// clip shortens what a peer sent, for messages and logs.
+func clip(v string) string {
+	const longest = 64
+	if len(v) > longest {
+		return strings.ToValidUTF8(v[:longest], "") + "…"
+	}
+	return v
+}

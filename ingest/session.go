@@ -1,0 +1,229 @@
+package ingest
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"pushcart/internal/auth"
+	"pushcart/internal/stream"
+)
+
+// Settings of the door that may change while it is open.
+type Settings struct {
+	// KeyframeTimeout is how long a publisher may send video without a key frame.
+	KeyframeTimeout time.Duration
+}
+
+// Options sets a door up.
+type Options struct {
+	Hub      *stream.Hub
+	Keys     *auth.Store
+	Settings func() Settings
+	Metrics  *Metrics
+	Log      *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Door lets publishers of every protocol in, by the same rules.
+type Door struct{ opt Options }
+
+// NewDoor makes a door.
+func NewDoor(opt Options) *Door {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Door{opt: opt}
+}
+
+// loopback is the credential of publishers on this host while no key is configured.
+const loopback = "loopback"
+
+// Open implements Entry.
+func (d *Door) Open(req Request) (Publication, error) {
+	p, err := d.open(req)
+	if err != nil {
+		d.opt.Metrics.refused(req.Protocol, err.Reason)
+		d.opt.Log.Warn("publisher refused", "protocol", req.Protocol, "remote", req.Remote, "stream", d.printable(req.Stream),
+			"reason", string(err.Reason), "message", err.Message)
+		return nil, err
+	}
+	return p, nil
+}
+
+// printable hides what may be a bare secret.
+func (d *Door) printable(name string) string {
+	if d.opt.Hub.Get(name) != nil || d.opt.Keys.Load().Empty() {
+		return name
+	}
+	return "(withheld)"
+}
+
+func (d *Door) open(req Request) (*publication, *Refusal) {
+	name, credential, refusal := d.authorise(req)
+	if refusal != nil {
+		return nil, refusal
+	}
+	p := &publication{door: d, name: name, protocol: req.Protocol}
+	s, err := d.opt.Hub.Publish(name, stream.Publisher{
+		Credential: credential, Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
+		Kick: func(cause error) { p.kicked(req, cause) },
+	})
+	var taken *stream.TakenError
+	switch {
+	case errors.As(err, &taken) && taken.Until.IsZero():
+		return nil, Refuse(ReasonNameTaken, "The stream %q is already live from another publisher. Stop that one or choose another stream key.", name)
+	case errors.As(err, &taken):
+		return nil, Refuse(ReasonNameTaken, "The stream %q is kept for the publisher that just left. Use its key, or try again in %d seconds.",
+			name, max(1, int(taken.Until.Sub(d.opt.Now()).Seconds()+0.999)))
+	case err != nil:
+		return nil, Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
+	}
+	p.session = s
+	era, end := s.Start()
+	p.time = newTimeline(era, end, s.NextEra)
+	p.log = d.opt.Log.With("stream", name, "protocol", req.Protocol, "remote", req.Remote)
+	p.log.Info("publisher arrived", "agent", req.Agent, "era", era)
+	d.opt.Metrics.opened(req.Protocol)
+	return p, nil
+}
+
+// authorise resolves who is asking and for which stream.
+func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
+	keys := d.opt.Keys.Load()
+	if keys.Empty() {
+		if !req.Remote.Addr().Unmap().IsLoopback() {
+			return "", "", Refuse(ReasonNoKeys, "This server has no stream keys configured, so it takes publishers from its own host only. Ask its operator for a stream key.")
+		}
+		if err := auth.ValidName(req.Stream); err != nil {
+			return "", "", Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", clip(req.Stream), err)
+		}
+		return req.Stream, loopback, nil
+	}
+	cred, name, ok := keys.Check(req.Stream, req.Key)
+	if !ok {
+		if req.Key == "" {
+			return "", "", Refuse(ReasonBadKey, "This stream key is not known. Enter it as NAME?key=SECRET, the way the operator gave it to you.")
+		}
+		return "", "", Refuse(ReasonBadKey, "The key for this stream is wrong. Copy the whole stream key again: NAME?key=SECRET.")
+	}
+	if err := auth.ValidName(name); err != nil {
+		return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", clip(name), err)
+	}
+	return name, string(cred), nil
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}
+
+// publication implements Publication.
+type publication struct {
+	door     *Door
+	name     string
+	protocol string
+	session  *stream.Session
+	log      *slog.Logger
+	time     *timeline
+	keyless  int64 // DTS of the first video frame while no key frame came, in ticks
+	waiting  bool  // keyless is set
+	keyed    bool  // a key frame came
+	closing  sync.Once
+}
+
+func (p *publication) kicked(req Request, cause error) {
+	if req.Kick == nil {
+		return
+	}
+	if errors.Is(cause, stream.ErrSuperseded) {
+		req.Kick(Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over."))
+		return
+	}
+	req.Kick(Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment."))
+}
+
+// Name implements Publication.
+func (p *publication) Name() string { return p.name }
+
+// SetTrack implements Publication.
+func (p *publication) SetTrack(t *stream.Track) error {
+	if err := p.session.SetTrack(t); err != nil {
+		return superseded()
+	}
+	p.log.Info("track", "id", t.ID, "codec", t.Codec.String(), "codecs", t.CodecString,
+		"width", t.Width, "height", t.Height, "sample_rate", t.SampleRate, "channels", t.Channels)
+	return nil
+}
+
+func superseded() *Refusal {
+	return Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over.")
+}
+
+// Write implements Publication.
+func (p *publication) Write(f *stream.Frame) error {
+	if f.Track.Video() && !p.keyed {
+		if !f.Key {
+			return p.noKey(f)
+		}
+		p.keyed = true
+	}
+	if !p.time.place(f, p.door.opt.Now()) {
+		p.Drop(DropOldTime)
+		return nil
+	}
+	if err := p.session.Write(f); err != nil {
+		return superseded()
+	}
+	return nil
+}
+
+// noKey drops video that cannot be decoded, up to a limit.
+func (p *publication) noKey(f *stream.Frame) error {
+	if !p.waiting {
+		p.waiting, p.keyless = true, f.DTS
+	}
+	limit := p.door.opt.Settings().KeyframeTimeout
+	if waited := time.Duration(stream.Rescale(f.DTS-p.keyless, f.Track.ClockRate, int(time.Second))); limit > 0 && waited >= limit {
+		return Refuse(ReasonNoKeyframe, "No keyframe came in %d seconds of video. Set the encoder's keyframe interval to 2 seconds.", int(limit.Seconds()))
+	}
+	p.Drop(DropBeforeKeyframe)
+	return nil
+}
+
+// WriteData implements Publication.
+func (p *publication) WriteData(d *stream.Data) error {
+	d.Era, d.PTS = p.time.data(d.PTS)
+	if err := p.session.WriteData(d); err != nil {
+		return superseded()
+	}
+	return nil
+}
+
+// Drop implements Publication.
+func (p *publication) Drop(reason DropReason) {
+	p.session.Drop(string(reason))
+	p.door.opt.Metrics.dropped(reason)
+}
+
+// Close implements Publication.
+func (p *publication) Close(cause error) {
+	p.closing.Do(func() {
+		p.session.Close()
+		var r *Refusal
+		switch {
+		case cause == nil:
+			p.log.Info("publisher left")
+		case errors.As(cause, &r):
+			p.door.opt.Metrics.refused(p.protocol, r.Reason)
+			p.log.Warn("publisher sent away", "reason", string(r.Reason), "message", r.Message)
+		default:
+			p.log.Info("publisher lost", "error", cause)
+		}
+		p.door.opt.Metrics.closed(p.protocol)
+	})
+}

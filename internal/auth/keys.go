@@ -1,0 +1,153 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+	"sync/atomic"
+)
+
+// AnyStream in an Entry lets its key publish under any name.
+const AnyStream = "*"
+
+// Entry is one stream key as the operator gives it.
+type Entry struct {
+	// Stream is the name that the key is for, or AnyStream.
+	Stream string
+	// Key is the secret, or "sha256:" and its SHA-256 in hexadecimal.
+	Key string
+}
+
+// EntryError says which entry cannot be used, and why.
+type EntryError struct {
+	// Index of the entry, from 0.
+	Index int
+	// Field is "stream" or "key".
+	Field string
+	// Err completes the sentence "the field cannot be used: ...".
+	Err error
+}
+
+// Error implements error.
+func (e *EntryError) Error() string {
+	return fmt.Sprintf("entry %d: the %s cannot be used: %v", e.Index+1, e.Field, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// Keys is a fixed set of stream keys. A nil *Keys is an empty set. It is safe for use from many goroutines.
+type Keys struct{ all []key }
+
+type key struct {
+	stream     string
+	secret     digest
+	credential Credential
+}
+
+// EntryErrors is everything that is wrong with a list of entries, in the list's order.
+type EntryErrors []*EntryError
+
+// Error implements error.
+func (es EntryErrors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// NewKeys makes a set. Its error is an EntryErrors.
+func NewKeys(entries []Entry) (*Keys, error) {
+	type pair struct {
+		stream string
+		secret digest
+	}
+	seen := map[pair]int{}
+	k := &Keys{}
+	var wrong EntryErrors
+	for i, e := range entries {
+		if e.Stream != AnyStream {
+			if err := ValidName(e.Stream); err != nil {
+				wrong = append(wrong, &EntryError{Index: i, Field: "stream", Err: err})
+			}
+		}
+		if err := ValidKey(e.Key); err != nil {
+			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: err})
+			continue
+		}
+		d := digestOf(e.Key)
+		if first, ok := seen[pair{e.Stream, d}]; ok {
+			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: fmt.Errorf("entry %d has the same key for the same stream", first+1)})
+			continue
+		}
+		seen[pair{e.Stream, d}] = i
+		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential()})
+	}
+	if wrong != nil {
+		return nil, wrong
+	}
+	return k, nil
+}
+
+// Empty tells that no key is configured.
+func (k *Keys) Empty() bool { return k == nil || len(k.all) == 0 }
+
+// Check resolves what a publisher sent: the stream key without its query, and the secret from the query, "" when there
+// was none. With a secret, the first is the stream's name and the secret has to be that stream's, or one for any stream.
+// Without, the first is a secret itself and stands for its stream, provided that it belongs to exactly one. The name is
+// as the publisher sent it where the key is for any stream: check it with ValidName.
+//
+// Every key is looked at, in constant time, so that the time taken tells nothing about the secrets.
+func (k *Keys) Check(stream, secret string) (_ Credential, name string, ok bool) {
+	if k.Empty() {
+		return "", "", false
+	}
+	if secret == "" {
+		return k.checkAlone(stream)
+	}
+	if stream == "" {
+		return k.checkAlone(secret)
+	}
+	sent := sha256.Sum256([]byte(secret))
+	var found Credential
+	for i := range k.all {
+		e := &k.all[i]
+		same := subtle.ConstantTimeCompare(sent[:], e.secret[:]) == 1
+		if same && (e.stream == stream || e.stream == AnyStream) {
+			found = e.credential
+		}
+	}
+	if found == "" {
+		return "", "", false
+	}
+	return found, stream, true
+}
+
+// checkAlone finds the one stream that a secret without a name stands for.
+func (k *Keys) checkAlone(secret string) (found Credential, name string, ok bool) {
+	sent := sha256.Sum256([]byte(secret))
+	matches := 0
+	for i := range k.all {
+		e := &k.all[i]
+		same := subtle.ConstantTimeCompare(sent[:], e.secret[:]) == 1
+		if same && e.stream != AnyStream {
+			matches++
+			found, name = e.credential, e.stream
+		}
+	}
+	if matches != 1 {
+		return "", "", false
+	}
+	return found, name, true
+}
+
+// Store holds the keys in force, to be read and replaced from any goroutine. The zero value holds no keys.
+type Store struct{ current atomic.Pointer[Keys] }
+
+// Load returns the keys in force; nil, which is an empty set, before the first Store.
+func (s *Store) Load() *Keys { return s.current.Load() }
+
+// Store puts other keys in force. Publishers that are already live are not asked again.
+func (s *Store) Store(k *Keys) { s.current.Store(k) }

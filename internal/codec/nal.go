@@ -1,0 +1,137 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"pushcart/internal/stream"
+)
+
+// nalClass says what becomes of a NAL unit.
+type nalClass int
+
+const (
+	nalKeep    nalClass = iota // goes into the sample
+	nalDrop                    // delimiters and filler: of no use in a file
+	nalPicture                 // part of a picture
+	nalKey                     // part of a picture at which decoding can start
+	nalVPS                     // parameter sets belong in the record; in the order of setKind
+	nalSPS
+	nalPPS
+)
+
+// readNALs walks length-prefixed NAL units. In the usual case, 4-byte lengths and nothing to take out or only in front,
+// the sample is a part of au as it stands; otherwise what stays is moved together within au, or, where lengths grow,
+// in a buffer of v's.
+func (v *Video) readNALs(au []byte) (Sample, error) {
+	var s Sample
+	var out []byte // what stays so far
+	if v.lenSize != 4 {
+		out = v.scratch[:0]
+	}
+	start := -1 // in au, where out begins, as long as it is one piece of au
+	picture := false
+	for pos := 0; pos < len(au); {
+		if len(au)-pos < v.lenSize {
+			return Sample{}, damaged("%d stray bytes at the end", len(au)-pos)
+		}
+		size := nalSize(au[pos:], v.lenSize)
+		body := pos + v.lenSize
+		if size > len(au)-body {
+			return Sample{}, damaged("a NAL unit of %d bytes where %d are left", size, len(au)-body)
+		}
+		end := body + size
+		nal := au[body:end]
+		class := nalDrop // an empty one
+		if size > 0 {
+			class = v.classify(nal)
+		}
+		switch class {
+		case nalDrop:
+			pos = end
+			continue
+		case nalVPS, nalSPS, nalPPS:
+			if err := v.inBand(class, nal); err != nil {
+				return Sample{}, err
+			}
+			pos = end
+			continue
+		case nalPicture:
+			picture = true
+		case nalKey:
+			picture, s.Key = true, true
+		}
+		switch {
+		case v.lenSize != 4:
+			out = binary.BigEndian.AppendUint32(out, uint32(size))
+			out = append(out, nal...)
+		case start < 0:
+			start, out = pos, au[pos:end]
+		case start+len(out) == pos:
+			out = au[start:end]
+		default: // closes the gap that something taken out has left
+			out = append(out, au[pos:end]...)
+		}
+		pos = end
+	}
+	if v.lenSize != 4 {
+		v.scratch = out
+	}
+	if !picture {
+		return Sample{}, nil
+	}
+	s.Payload = out
+	if s.Key && v.pending {
+		former := v.config
+		if err := v.rebuild(); err != nil {
+			return Sample{}, damaged("parameter sets in band: %v", err)
+		}
+		v.pending = false
+		s.Changed = !bytes.Equal(former, v.config)
+	}
+	return s, nil
+}
+
+// classify asks the codec; nal is not empty.
+func (v *Video) classify(nal []byte) nalClass {
+	if v.codec == stream.HEVC {
+		return hevcNAL(nal)
+	}
+	return avcNAL(nal)
+}
+
+// inBand takes a parameter set that came with the pictures. Usually it repeats what the record has.
+func (v *Video) inBand(class nalClass, nal []byte) error {
+	kind := vps + setKind(class-nalVPS)
+	nal = trimNAL(nal)
+	if v.sets.has(kind, nal) {
+		return nil
+	}
+	keep := v.keepAVC
+	if v.codec == stream.HEVC {
+		keep = v.keepHEVC
+	}
+	if err := keep(kind, nal); err != nil {
+		return damaged("in band: %v", err)
+	}
+	v.pending = true
+	return nil
+}
+
+// rebuild makes the record say what the parameter sets say.
+func (v *Video) rebuild() error {
+	if v.codec == stream.HEVC {
+		return v.rebuildHEVC()
+	}
+	return v.rebuildAVC()
+}
+
+func nalSize(b []byte, n int) int {
+	switch n {
+	case 1:
+		return int(b[0])
+	case 2:
+		return int(binary.BigEndian.Uint16(b))
+	}
+	return int(binary.BigEndian.Uint32(b))
+}

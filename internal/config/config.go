@@ -1,0 +1,170 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"pushcart/internal/auth"
+)
+
+// Config is all settings of a node.
+//
+// Tags: yaml is the key; reload says when a changed value takes effect (see Class); range, on numbers, has the lowest and
+// the highest value allowed, "0|" before it that zero is allowed as well; oneof has the words allowed.
+type Config struct {
+	Log     Log     `yaml:"log"`
+	RTMP    RTMP    `yaml:"rtmp"`
+	HTTP    HTTP    `yaml:"http"`
+	TLS     TLS     `yaml:"tls"`
+	Admin   Admin   `yaml:"admin"`
+	Publish Publish `yaml:"publish"`
+	HLS     HLS     `yaml:"hls"`
+}
+
+// Log says what is logged, on standard error.
+type Log struct {
+	// Level is the least severe level that is logged.
+	Level Word `yaml:"level" reload:"live" oneof:"debug info warn error"`
+	// Format of a line: text for people, json for machines.
+	Format Word `yaml:"format" reload:"restart" oneof:"text json"`
+}
+
+// RTMP is where and within which limits publishers come in.
+type RTMP struct {
+	// Address to listen on; "" is off.
+	Address Address `yaml:"address" reload:"restart"`
+	// TLSAddress to listen on for RTMPS; "" is off.
+	TLSAddress Address `yaml:"tls_address" reload:"restart"`
+	// HandshakeTimeout is how long a new connection may take until it publishes.
+	HandshakeTimeout Duration `yaml:"handshake_timeout" reload:"live" range:"1s 1m"`
+	// IdleTimeout is how long a publisher may send nothing.
+	IdleTimeout Duration `yaml:"idle_timeout" reload:"live" range:"1s 10m"`
+	// MaxConnections is how many may be open at once.
+	MaxConnections int `yaml:"max_connections" reload:"live" range:"1 1000000"`
+	// MaxConnectionsPerAddress is how many may be open at once from one IP address.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address" reload:"live" range:"1 1000000"`
+	// MaxMessageSize is the largest RTMP message, and so the largest frame.
+	MaxMessageSize Size `yaml:"max_message_size" reload:"live" range:"64KiB 15MiB"`
+	// MaxBitrate is the most that one publisher may send, over a few seconds.
+	MaxBitrate Bitrate `yaml:"max_bitrate" reload:"live" range:"100kbps 1Gbps"`
+}
+
+// HTTP is where and within which limits viewers come in.
+type HTTP struct {
+	// Address to listen on; "" is off.
+	Address Address `yaml:"address" reload:"restart"`
+	// TLSAddress to listen on for HTTPS; "" is off.
+	TLSAddress Address `yaml:"tls_address" reload:"restart"`
+	// HeaderTimeout is how long a request may take to arrive.
+	HeaderTimeout Duration `yaml:"header_timeout" reload:"restart" range:"1s 5m"`
+	// MaxHeaderSize is the largest request header.
+	MaxHeaderSize Size `yaml:"max_header_size" reload:"restart" range:"4KiB 1MiB"`
+	// IdleTimeout is how long a connection stays open between requests.
+	IdleTimeout Duration `yaml:"idle_timeout" reload:"restart" range:"1s 1h"`
+	// MinReadRate is how many bytes a second a viewer has to take at least while a response is under way; 0 is any.
+	MinReadRate Size `yaml:"min_read_rate" reload:"live" range:"0| 1KiB 10MiB"`
+	// MaxConnections is how many may be open at once.
+	MaxConnections int `yaml:"max_connections" reload:"live" range:"1 10000000"`
+	// MaxWaitingPerAddress is how many requests of one IP address may wait at once for media that is still to come.
+	MaxWaitingPerAddress int `yaml:"max_waiting_per_address" reload:"live" range:"1 10000000"`
+}
+
+// TLS is the certificate of all TLS listeners, in files that are read again when they change.
+type TLS struct {
+	// Certificate is a PEM file with the certificate and its chain; "" is none.
+	Certificate string `yaml:"certificate" reload:"live"`
+	// Key is a PEM file with the certificate's private key; "" is none.
+	Key string `yaml:"key" reload:"live"`
+}
+
+// Admin is where the operator's side listens: metrics, health and profiles.
+type Admin struct {
+	// Address to listen on; "" is off.
+	Address Address `yaml:"address" reload:"restart"`
+}
+
+// Publish says who may publish, and what happens when a publisher falters.
+type Publish struct {
+	// ReconnectWindow is how long a stream stays open for a publisher that went away.
+	ReconnectWindow Duration `yaml:"reconnect_window" reload:"live" range:"0| 1s 1h"`
+	// KeyframeTimeout is how long a publisher may send video without a keyframe.
+	KeyframeTimeout Duration `yaml:"keyframe_timeout" reload:"live" range:"1s 5m"`
+	// GenerateKey makes a random key for any stream at start when Keys is empty, and prints it.
+	GenerateKey bool `yaml:"generate_key" reload:"live"`
+	// Keys are the stream keys. None leaves publishing open to loopback addresses only, unless GenerateKey is set.
+	Keys []Key `yaml:"keys" reload:"live"`
+}
+
+// Key lets whoever has it publish.
+type Key struct {
+	// Stream is the name that the key is for, or "*" for any.
+	Stream string `yaml:"stream"`
+	// Key is the secret or its hash.
+	Key Secret `yaml:"key"`
+}
+
+// HLS is how media is cut and how much of it is kept.
+type HLS struct {
+	// SegmentDuration is the goal: a segment ends at the first keyframe at or after it.
+	SegmentDuration Duration `yaml:"segment_duration" reload:"new-stream" range:"500ms 30s"`
+	// MaxSegmentDuration is the longest segment, and the EXT-X-TARGETDURATION (rfc8216bis 4.4.3.1): whole seconds.
+	MaxSegmentDuration Duration `yaml:"max_segment_duration" reload:"new-stream" range:"1s 60s"`
+	// PartDuration is the longest partial segment, and the PART-TARGET (rfc8216bis 4.4.3.7).
+	PartDuration Duration `yaml:"part_duration" reload:"new-stream" range:"100ms 1s"`
+	// DVR is how much media stays playable behind the live edge.
+	DVR Duration `yaml:"dvr" reload:"new-stream" range:"3s 6h"`
+}
+
+// Default returns the built-in settings.
+func Default() *Config {
+	return &Config{
+		Log: Log{Level: "info", Format: "text"},
+		RTMP: RTMP{
+			Address:                  ":1935",
+			HandshakeTimeout:         Duration(5 * time.Second),
+			IdleTimeout:              Duration(15 * time.Second),
+			MaxConnections:           1000,
+			MaxConnectionsPerAddress: 32,
+			MaxMessageSize:           8 * MiB,
+			MaxBitrate:               60 * Mbps,
+		},
+		HTTP: HTTP{
+			Address:              ":8080",
+			HeaderTimeout:        Duration(10 * time.Second),
+			MaxHeaderSize:        16 * KiB,
+			IdleTimeout:          Duration(75 * time.Second),
+			MinReadRate:          16 * KiB,
+			MaxConnections:       20000,
+			MaxWaitingPerAddress: 1000,
+		},
+		Admin: Admin{Address: "127.0.0.1:9090"},
+		Publish: Publish{
+			ReconnectWindow: Duration(30 * time.Second),
+			KeyframeTimeout: Duration(10 * time.Second),
+		},
+		HLS: HLS{
+			SegmentDuration:    Duration(2 * time.Second),
+			MaxSegmentDuration: Duration(4 * time.Second),
+			PartDuration:       Duration(200 * time.Millisecond),
+			DVR:                Duration(60 * time.Second),
+		},
+	}
+}
+
+// SlogLevel is the level in the logger's terms.
+func (l Log) SlogLevel() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return slog.LevelInfo // of a Log that was never loaded
+	}
+	return level
+}
+
+// AuthEntries are the stream keys as package auth takes them.
+func (c *Config) AuthEntries() []auth.Entry {
+	entries := make([]auth.Entry, len(c.Publish.Keys))
+	for i, k := range c.Publish.Keys {
+		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key)}
+	}
+	return entries
+}

@@ -1,0 +1,129 @@
+package conformance
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"time"
+)
+
+// compareRenditions judges, when all players are done, whether the renditions are cut alike. The first rendition is
+// what the others are compared with.
+func (s *session) compareRenditions() {
+	if len(s.urls) < 2 {
+		return
+	}
+	first := s.players[s.urls[0]]
+	for _, u := range s.urls[1:] {
+		p := s.players[u]
+		s.rec.check(RuleSameTarget, p.current.target == first.current.target, u, "%v, %s has %v", p.current.target, first.url, first.current.target)
+		s.rec.check(RuleSameControl, sameControl(p.current.control, first.current.control), u, "%q, %s has %q", p.current.control.text, first.url, first.current.control.text)
+		for msn, a := range first.segments {
+			if b, ok := p.segments[msn]; ok {
+				s.compareSegments(u, a, b)
+			}
+		}
+	}
+}
+
+// sameControl compares values, not the order of attributes. PART-HOLD-BACK depends on the rendition's own parts.
+func sameControl(a, b control) bool {
+	a.text, b.text = "", ""
+	return a == b
+}
+
+func (s *session) compareSegments(u string, a, b *segmentFact) {
+	c, msn := s.rec.check, a.segment.msn
+	c(RuleSameDisc, a.segment.discSeq == b.segment.discSeq, u, "segment %d has discontinuity sequence %d, the first rendition %d", msn, b.segment.discSeq, a.segment.discSeq)
+	tolerance := rounding
+	for _, f := range []*segmentFact{a, b} {
+		if !f.unloaded && !f.track.video() {
+			tolerance = max(tolerance, f.frame+rounding)
+		}
+	}
+	if a.segment.hasDate && b.segment.hasDate {
+		off := b.segment.date.Sub(a.segment.date)
+		c(RuleSamePDT, off.Abs() <= tolerance, u, "segment %d is dated %v after the first rendition's", msn, off)
+		if !a.unloaded && !b.unloaded {
+			off -= b.start - a.start
+			c(RuleSameMapping, off.Abs() <= tolerance, u, "segment %d maps media time to dates %v off the first rendition's", msn, off)
+		}
+	}
+	if a.unloaded || b.unloaded {
+		return
+	}
+	start, end := b.start-a.start, b.start+b.length-a.start-a.length
+	c(RuleSameSpan, start.Abs() <= tolerance && end.Abs() <= tolerance, u, "segment %d starts %v and ends %v after the first rendition's", msn, start, end)
+}
+
+// compareRanges fetches all playlists right after one another. Renditions that change between two requests get another
+// chance.
+func (s *session) compareRanges(ctx context.Context) error {
+	var differ, with string
+	var a, b map[string]dateRange
+	for range 3 {
+		differ, a = "", nil
+		for i, u := range s.urls {
+			r, err := s.playlist(ctx, u, nil)
+			if err != nil {
+				return err
+			}
+			if r.status != http.StatusOK {
+				return nil
+			}
+			pl, _ := parseMedia(s.players[u].current.base, r.body)
+			if b = merged(pl); i == 0 {
+				a, with = b, u
+			} else if !reflect.DeepEqual(a, b) {
+				differ = u
+				break
+			}
+		}
+		if differ == "" {
+			break
+		}
+	}
+	if len(s.urls) > 1 && (len(a) > 0 || differ != "") {
+		s.rec.check(RuleSameRanges, differ == "", differ, "its date ranges are %v, those of %s %v", b, with, a)
+	}
+	return nil
+}
+
+// peak is the peak segment bit rate (rfc8216bis section 4.1) in bits a second, over the segments that were downloaded;
+// average is their average. Both are 0 when there is too little to say.
+func (p *player) rates() (peak, average float64) {
+	var first, last int64 = 1<<63 - 1, 0
+	for msn := range p.segments {
+		first, last = min(first, msn), max(last, msn)
+	}
+	target := p.current.target
+	var bits float64
+	var length time.Duration
+	for from := first; from <= last; from++ {
+		f, ok := p.segments[from]
+		if !ok || f.unloaded {
+			continue
+		}
+		bits += float64(f.bytes) * 8
+		length += f.segment.duration
+		var run int
+		var span time.Duration
+		for msn := from; msn <= last; msn++ {
+			f, ok := p.segments[msn]
+			if !ok || f.unloaded {
+				break
+			}
+			run += f.bytes
+			if span += f.segment.duration; span > target*3/2 {
+				break
+			}
+			if span >= target/2 {
+				peak = max(peak, float64(run)*8/span.Seconds())
+			}
+		}
+	}
+	if length > 0 {
+		average = bits / length.Seconds()
+	}
+	return peak, average
+}

@@ -1,0 +1,693 @@
+package conformance
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The fake origin's presentation: 25 frames a second in parts of 10 frames and segments of 5 parts.
+const (
+	partLength   = 400 * time.Millisecond
+	segmentParts = 5
+	window       = 10  // segments in the playlist
+	firstMSN     = 100 // of the presentation
+	history0     = 12  // segments that are there when the clock starts
+	gapMSN       = 116 // a gap in the second video rendition
+	cutMSN       = 121 // ends after 3 parts, then the publisher is gone for a while
+	endMSN       = 134 // the first that never comes
+	away         = 8 * time.Second
+)
+
+// genPart and genSegment are what the origin has.
+type genPart struct {
+	data     []byte
+	length   time.Duration
+	gap, key bool
+}
+
+type genSegment struct {
+	msn      int64
+	start    time.Duration // media time
+	disc     bool
+	initName string
+	gap      bool
+	whole    bool
+	parts    []genPart
+}
+
+func (g *genSegment) length() (d time.Duration) {
+	for _, p := range g.parts {
+		d += p.length
+	}
+	return d
+}
+
+func (g *genSegment) data() (out []byte) {
+	for _, p := range g.parts {
+		out = append(out, p.data...)
+	}
+	return out
+}
+
+// genRange is a date range; gone is set when it left the playlists.
+type genRange struct {
+	id         string
+	start, end time.Duration // media time; end 0 is open
+	added      time.Time
+	gone       time.Time
+}
+
+type rend struct {
+	name      string
+	video     bool
+	width     int
+	height    int
+	size      int // of a key frame
+	segments  []*genSegment
+	sequence  uint32
+	gapsAt    int64
+	mediaTime time.Duration
+}
+
+// faults are the ways in which the fake origin can be wrong. The zero value is a right one.
+type faults struct {
+	text   func(o *origin, r *rend, q url.Values, body string) string
+	master func(body string) string
+	chunk  func(r *rend, msn int64, part int, c *mkChunk)
+	init   func(r *rend, data []byte) []byte
+	header func(u *url.URL, status int, h http.Header)
+	handle func(o *origin, w http.ResponseWriter, req *http.Request) bool
+	serve  func(o *origin, u *url.URL, data []byte) []byte
+	// cutEarly ends this segment after its fourth part, which shows only with the next segment's first.
+	cutEarly int64
+	// length changes how long a part is; 0 is as usual.
+	length func(msn int64, part int) time.Duration
+	// delay holds a part back.
+	delay func(msn int64, part int) time.Duration
+	// date moves the dates in a rendition's playlist.
+	date func(r *rend, t time.Duration) time.Duration
+	// initName names the initialization section of a segment.
+	initName func(msn int64) string
+	// first changes the index of the first segment in the playlist.
+	first func(o *origin, i int) int
+	// keep is how many segments more than 2 stay fetchable behind the window.
+	keep int
+	// window, edge, skipAt and timeout replace the defaults when they are not 0.
+	window                int
+	edge, skipAt, timeout time.Duration
+}
+
+func or[T comparable](v, usual T) T {
+	var zero T
+	if v == zero {
+		return usual
+	}
+	return v
+}
+
+// origin is an LL-HLS server with everything in it that the rules speak of.
+type origin struct {
+	f     faults
+	epoch time.Time
+
+	mu      sync.Mutex // guards what follows
+	changed chan struct{}
+	rends   []*rend
+	ranges  []*genRange
+	ended   bool
+	next    int64 // number of the segment in the making
+	part    int
+}
+
+func newOrigin(f faults) *origin {
+	o := &origin{f: f, epoch: time.Now(), changed: make(chan struct{}), next: firstMSN}
+	o.rends = []*rend{
+		{name: "hi", video: true, width: 1280, height: 720, size: 1200},
+		{name: "lo", video: true, width: 640, height: 360, size: 600, gapsAt: gapMSN},
+		{name: "en"},
+	}
+	o.ranges = []*genRange{{id: "card-open", added: o.epoch}}
+	for range history0 * segmentParts {
+		o.step()
+	}
+	return o
+}
+
+// live publishes parts at their time until the presentation is over.
+func (o *origin) live(ctx context.Context, pace time.Duration) {
+	tick := func(d time.Duration) bool {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(d):
+			return true
+		}
+	}
+	for tick(pace) {
+		o.mu.Lock()
+		back := o.next == cutMSN+1 && o.part == 0
+		var late time.Duration
+		if o.f.delay != nil {
+			late = o.f.delay(o.next, o.part)
+		}
+		o.mu.Unlock()
+		if late > 0 && !tick(late) {
+			return
+		}
+		if back && !tick(away) {
+			return
+		}
+		if o.step() {
+			return
+		}
+	}
+}
+
+// step publishes one part of every rendition and tells whether the presentation is over.
+func (o *origin) step() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer func() { close(o.changed); o.changed = make(chan struct{}) }()
+	if o.next == endMSN {
+		o.ended = true
+		return true
+	}
+	if o.next == o.f.cutEarly && o.part == 4 {
+		for _, r := range o.rends {
+			r.segments[len(r.segments)-1].whole = true
+		}
+		o.next, o.part = o.next+1, 0
+	}
+	parts := segmentParts
+	if o.next == cutMSN {
+		parts = 3
+	}
+	last := o.part == parts-1
+	for _, r := range o.rends {
+		o.publish(r, last)
+	}
+	if o.part++; last {
+		o.part = 0
+		o.next++
+	}
+	o.rangesStep()
+	return false
+}
+
+func (o *origin) publish(r *rend, last bool) {
+	if o.part == 0 {
+		seg := &genSegment{msn: o.next, initName: "init-1.mp4", gap: r.gapsAt == o.next}
+		if o.next > cutMSN {
+			seg.initName = "init-2.mp4"
+		}
+		if o.f.initName != nil {
+			seg.initName = or(o.f.initName(o.next), seg.initName)
+		}
+		if o.next == cutMSN+1 {
+			seg.disc = true
+			r.mediaTime += away
+		}
+		r.segments = append(r.segments, seg)
+	}
+	seg := r.segments[len(r.segments)-1]
+	c := &mkChunk{sequence: r.sequence + 1, track: 1}
+	length := partLength
+	if o.f.length != nil {
+		length = or(o.f.length(o.next, o.part), partLength)
+	}
+	whole := length
+	frames := int(length / (40 * time.Millisecond))
+	if r.video {
+		c.decode = uint64(r.mediaTime / time.Millisecond * 90)
+		for i := range frames {
+			s := mkSample{3600, flagsDelta, nal(0x41, r.size/4)}
+			if i == 0 && o.part == 0 {
+				s = mkSample{3600, flagsSync, nal(0x65, r.size)}
+			}
+			c.samples = append(c.samples, s)
+		}
+		if o.part == 0 {
+			seg.start = r.mediaTime
+		}
+	} else {
+		// Audio parts end at the first frame that starts at or after the video's end.
+		from, to := audioFrames(r.mediaTime), audioFrames(r.mediaTime+length)
+		c.decode = from * 1024
+		for range to - from {
+			c.samples = append(c.samples, mkSample{1024, flagsSync, bytes.Repeat([]byte{0x21}, 200)})
+		}
+		length = time.Duration(to-from) * 1024 * time.Second / 48000
+		if o.part == 0 {
+			seg.start = time.Duration(from) * 1024 * time.Second / 48000
+		}
+	}
+	if o.f.chunk != nil {
+		o.f.chunk(r, seg.msn, o.part, c)
+	}
+	r.sequence++
+	r.mediaTime += whole
+	p := genPart{data: c.bytes(), length: length, gap: seg.gap, key: !r.video || o.part == 0}
+	seg.parts = append(seg.parts, p)
+	seg.whole = last
+}
+
+func audioFrames(t time.Duration) uint64 {
+	n := int64(t) * 48000
+	frames := n / (1024 * int64(time.Second))
+	if n%(1024*int64(time.Second)) != 0 {
+		frames++
+	}
+	return uint64(frames)
+}
+
+// rangesStep opens and closes cards, and drops what the window has left behind.
+func (o *origin) rangesStep() {
+	now := o.rends[0].mediaTime
+	switch {
+	case o.next == firstMSN+13 && o.part == 1:
+		o.ranges = append(o.ranges, &genRange{id: "card-1", start: now, added: time.Now()})
+	case o.next == firstMSN+15 && o.part == 1:
+		o.ranges[1].end = now
+	}
+	first := o.rends[0].segments[o.firstIndex()].start
+	for _, r := range o.ranges {
+		if r.end != 0 && r.end < first && r.gone.IsZero() {
+			r.gone = time.Now()
+		}
+	}
+}
+
+// firstIndex is the index of the first segment in the playlist.
+func (o *origin) firstIndex() int {
+	whole := len(o.rends[0].segments)
+	if whole > 0 && !o.rends[0].segments[whole-1].whole {
+		whole--
+	}
+	i := max(0, whole-or(o.f.window, window))
+	if o.f.first != nil {
+		i = o.f.first(o, i)
+	}
+	return i
+}
+
+func (o *origin) has(at position) bool {
+	seg := o.next
+	if at.part < 0 {
+		return seg > at.msn
+	}
+	if at.msn < seg {
+		i := int(at.msn - firstMSN)
+		return i < 0 || int(at.part) < len(o.rends[0].segments[i].parts) || at.msn+1 < seg || o.part > 0
+	}
+	return at.msn == seg && int64(o.part) > at.part
+}
+
+// ServeHTTP implements http.Handler.
+func (o *origin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if o.f.handle != nil && o.f.handle(o, w, req) {
+		return
+	}
+	w = &faultyWriter{ResponseWriter: w, u: req.URL, f: o.f.header}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	name := strings.TrimPrefix(req.URL.Path, "/live/show/")
+	if name == "index.m3u8" {
+		o.text(w, req, o.master(), "max-age=1")
+		return
+	}
+	for _, r := range o.rends {
+		if name == r.name+".m3u8" {
+			o.playlist(w, req, r)
+			return
+		}
+		if file, ok := strings.CutPrefix(name, r.name+"/"); ok {
+			o.file(w, req, r, file)
+			return
+		}
+	}
+	o.refuse(w, http.StatusNotFound)
+}
+
+type faultyWriter struct {
+	http.ResponseWriter
+	u    *url.URL
+	f    func(u *url.URL, status int, h http.Header)
+	done bool
+}
+
+func (w *faultyWriter) WriteHeader(status int) {
+	if !w.done && w.f != nil {
+		w.f(w.u, status, w.Header())
+	}
+	w.done = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *faultyWriter) Write(b []byte) (int, error) {
+	if !w.done {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (o *origin) refuse(w http.ResponseWriter, status int) {
+	w.Header().Set("Cache-Control", "max-age=1")
+	http.Error(w, http.StatusText(status), status)
+}
+
+func (o *origin) text(w http.ResponseWriter, req *http.Request, body, cache string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.apple.mpegurl")
+	h.Set("Cache-Control", cache)
+	h.Set("Vary", "Accept-Encoding")
+	data := []byte(body)
+	suffix := ""
+	if strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
+		var b bytes.Buffer
+		z := zippers.Get().(*gzip.Writer)
+		z.Reset(&b)
+		z.Write(data)
+		z.Close()
+		zippers.Put(z)
+		data, suffix = b.Bytes(), "-gzip"
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", fmt.Sprintf(`"%x%s"`, hash([]byte(body)), suffix))
+	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
+}
+
+// zippers saves the tables that each new writer would make.
+var zippers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+func hash(b []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(b)
+	return h.Sum64()
+}
+
+// wait blocks until ok, which is called with the lock held. It gives up after three target durations.
+func (o *origin) wait(ctx context.Context, ok func() bool) bool {
+	timeout := time.After(or(o.f.timeout, 6*time.Second))
+	for {
+		o.mu.Lock()
+		done, changed := ok(), o.changed
+		o.mu.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (o *origin) playlist(w http.ResponseWriter, req *http.Request, r *rend) {
+	q := req.URL.Query()
+	o.mu.Lock()
+	ended, next, part := o.ended, o.next, o.part
+	o.mu.Unlock()
+	cache := "max-age=1"
+	if !ended && (q.Has("_HLS_msn") || q.Has("_HLS_part")) {
+		at := position{-1, -1}
+		var err1, err2 error
+		at.msn, err1 = strconv.ParseInt(q.Get("_HLS_msn"), 10, 64)
+		if q.Has("_HLS_part") {
+			at.part, err2 = strconv.ParseInt(q.Get("_HLS_part"), 10, 64)
+			if at.part < 0 {
+				err2 = strconv.ErrRange
+			}
+		}
+		far := at.msn > next+1 || at.msn >= next && at.part > int64(part)+8
+		if err1 != nil || err2 != nil || at.msn < 0 || far {
+			o.refuse(w, http.StatusBadRequest)
+			return
+		}
+		if !o.wait(req.Context(), func() bool { return o.ended || o.has(at) }) {
+			o.refuse(w, http.StatusServiceUnavailable)
+			return
+		}
+		cache = "max-age=12"
+	}
+	o.mu.Lock()
+	body := o.render(r, q.Get("_HLS_skip"))
+	o.mu.Unlock()
+	if o.f.text != nil {
+		body = o.f.text(o, r, q, body)
+	}
+	o.text(w, req, body, cache)
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 5, 64) }
+
+func (o *origin) date(t time.Duration) string {
+	return o.epoch.Add(t).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func (o *origin) render(r *rend, skip string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	first := o.firstIndex()
+	segs := r.segments[first:]
+	discs := 0
+	for _, s := range r.segments[:first] {
+		if s.disc {
+			discs++
+		}
+	}
+	line("#EXTM3U\n#EXT-X-VERSION:10\n#EXT-X-TARGETDURATION:2")
+	line("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=12.0,CAN-SKIP-DATERANGES=YES,PART-HOLD-BACK=1.5,HOLD-BACK=6.0")
+	line("#EXT-X-PART-INF:PART-TARGET=0.41")
+	line("#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d", segs[0].msn, discs)
+	left := time.Duration(0) // from the start of a segment to the end of the last whole one
+	for _, s := range segs {
+		if s.whole {
+			left += s.length()
+		}
+	}
+	skipped := 0
+	if skip != "" && !o.ended {
+		rest := left
+		for skipped < len(segs) && rest-segs[skipped].length() > or(o.f.skipAt, 12*time.Second) {
+			rest -= segs[skipped].length()
+			skipped++
+		}
+		if skipped > 0 && skip == "v2" {
+			line("#EXT-X-SKIP:SKIPPED-SEGMENTS=%d,RECENTLY-REMOVED-DATERANGES=\"%s\"", skipped, o.removed())
+		} else if skipped > 0 {
+			line("#EXT-X-SKIP:SKIPPED-SEGMENTS=%d", skipped)
+		}
+	}
+	initName := ""
+	for i, s := range segs {
+		if i >= skipped {
+			o.renderSegment(line, r, s, &initName, left)
+		} else {
+			initName = s.initName
+		}
+		left -= s.length()
+	}
+	o.renderTail(line, r, skip != "" && skipped > 0 && skip == "v2")
+	return b.String()
+}
+
+func (o *origin) removed() string {
+	var ids []string
+	for _, r := range o.ranges {
+		if !r.gone.IsZero() && time.Since(r.gone) < 12*time.Second {
+			ids = append(ids, r.id)
+		}
+	}
+	return strings.Join(ids, "\t")
+}
+
+func (o *origin) renderSegment(line func(string, ...any), r *rend, s *genSegment, initName *string, left time.Duration) {
+	if s.disc {
+		line("#EXT-X-DISCONTINUITY")
+	}
+	if s.initName != *initName {
+		line(`#EXT-X-MAP:URI="%s/%s"`, r.name, s.initName)
+		*initName = s.initName
+	}
+	start := s.start
+	if o.f.date != nil {
+		start += o.f.date(r, start)
+	}
+	line("#EXT-X-PROGRAM-DATE-TIME:%s", o.date(start))
+	if left-s.length() <= or(o.f.edge, 6*time.Second) {
+		for i, p := range s.parts {
+			attrs := ""
+			if p.key {
+				attrs = ",INDEPENDENT=YES"
+			}
+			if p.gap {
+				attrs += ",GAP=YES"
+			}
+			line(`#EXT-X-PART:DURATION=%s,URI="%s/1-%d.%d.m4s"%s`, seconds(p.length), r.name, s.msn, i, attrs)
+		}
+	}
+	if !s.whole {
+		return
+	}
+	if s.gap {
+		line("#EXT-X-GAP")
+	}
+	line("#EXTINF:%s,\n%s/1-%d.m4s", seconds(s.length()), r.name, s.msn)
+}
+
+func (o *origin) renderTail(line func(string, ...any), r *rend, skipRanges bool) {
+	for _, g := range o.ranges {
+		if !g.gone.IsZero() || skipRanges && time.Since(g.added) > 12*time.Second {
+			continue
+		}
+		end := ""
+		if g.end != 0 {
+			end = fmt.Sprintf(`,END-DATE="%s"`, o.date(g.end))
+		}
+		line(`#EXT-X-DATERANGE:ID="%s",CLASS="shop.card",START-DATE="%s"%s,X-CARD="blue"`, g.id, o.date(g.start), end)
+	}
+	if o.ended {
+		line("#EXT-X-ENDLIST")
+		return
+	}
+	line(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="%s/1-%d.%d.m4s"`, r.name, o.next, o.part)
+	last := o.rends[0].segments[len(o.rends[0].segments)-1]
+	for _, other := range o.rends {
+		if other != r {
+			line(`#EXT-X-RENDITION-REPORT:URI="%s.m3u8",LAST-MSN=%d,LAST-PART=%d`, other.name, last.msn, len(last.parts)-1)
+		}
+	}
+}
+
+func (o *origin) file(w http.ResponseWriter, req *http.Request, r *rend, file string) {
+	h := w.Header()
+	data, status := o.lookup(req.Context(), r, file)
+	if status != http.StatusOK {
+		o.refuse(w, status)
+		return
+	}
+	if o.f.serve != nil {
+		data = o.f.serve(o, req.URL, data)
+	}
+	h.Set("Content-Type", "audio/mp4")
+	if r.video {
+		h.Set("Content-Type", "video/mp4")
+	}
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("ETag", fmt.Sprintf(`"%x"`, hash([]byte(file))))
+	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
+}
+
+func (o *origin) lookup(ctx context.Context, r *rend, file string) ([]byte, int) {
+	if strings.HasPrefix(file, "init-") {
+		data := mkInit(48000, "soun", aacEntry(2), 0, 0)
+		if r.video {
+			data = mkInit(90000, "vide", avcEntry(r.width, r.height), r.width, r.height)
+		}
+		if o.f.init != nil {
+			data = o.f.init(r, data)
+		}
+		return data, http.StatusOK
+	}
+	numbers := strings.Split(strings.TrimSuffix(strings.TrimPrefix(file, "1-"), ".m4s"), ".")
+	msn, err := strconv.ParseInt(numbers[0], 10, 64)
+	if err != nil {
+		return nil, http.StatusNotFound
+	}
+	if len(numbers) == 1 {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		keep := o.f.keep + 2
+		i := int(msn - firstMSN)
+		if i < max(0, o.firstIndex()-keep) || i >= len(r.segments) || !r.segments[i].whole || r.segments[i].gap {
+			return nil, http.StatusNotFound
+		}
+		return r.segments[i].data(), http.StatusOK
+	}
+	part, err := strconv.Atoi(numbers[1])
+	if err != nil {
+		return nil, http.StatusNotFound
+	}
+	var data []byte
+	if !o.wait(ctx, func() bool {
+		i := int(msn - firstMSN)
+		if i >= 0 && i < len(r.segments) && part < len(r.segments[i].parts) {
+			if p := r.segments[i].parts[part]; !p.gap {
+				data = p.data
+			}
+			return true
+		}
+		return o.ended || msn != o.next || part != o.part
+	}) {
+		return nil, http.StatusServiceUnavailable
+	}
+	if data == nil {
+		return nil, http.StatusNotFound
+	}
+	return data, http.StatusOK
+}
+
+// master is the multivariant playlist, with the rates of what is there.
+func (o *origin) master() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	peak, average := make(map[string]float64), make(map[string]float64)
+	for _, r := range o.rends {
+		var bytes, length float64
+		for _, s := range r.segments {
+			if s.gap || !s.whole {
+				continue
+			}
+			n, d := float64(len(s.data())), s.length().Seconds()
+			bytes, length = bytes+n, length+d
+			peak[r.name] = max(peak[r.name], n*8/d)
+		}
+		average[r.name] = bytes * 8 / length
+	}
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n#EXT-X-VERSION:10\n#EXT-X-INDEPENDENT-SEGMENTS\n")
+	b.WriteString(`#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="en.m3u8"` + "\n")
+	for _, r := range o.rends {
+		if r.video {
+			fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%.0f,AVERAGE-BANDWIDTH=%.0f,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=%dx%d,FRAME-RATE=25.000,AUDIO=\"aud\",CLOSED-CAPTIONS=NONE\n%s.m3u8\n",
+				peak[r.name]+peak["en"], average[r.name]+average["en"], r.width, r.height, r.name)
+		}
+	}
+	if o.f.master != nil {
+		return o.f.master(b.String())
+	}
+	return b.String()
+}
+
+// direct calls the handler in this process: requests wait on channels only, so that a synctest bubble's clock runs.
+type direct struct{ h http.Handler }
+
+// RoundTrip implements http.RoundTripper.
+func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.h.ServeHTTP(rec, req)
+	}()
+	select {
+	case <-done:
+	case <-req.Context().Done():
+		<-done
+		return nil, req.Context().Err()
+	}
+	return rec.Result(), nil
+}

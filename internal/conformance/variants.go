@@ -1,0 +1,179 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// slackRate is how far measured bit rates may be over what is announced: the announcement looks at other segments.
+const slackRate = 1.05
+
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
+
+// judgeMultivariant reads the multivariant playlist again, now that the media is known that it describes.
+func (s *session) judgeMultivariant(ctx context.Context) error {
+	r, err := s.playlist(ctx, s.master, nil)
+	if err != nil {
+		return fmt.Errorf("fetch multivariant playlist again: %w", err)
+	}
+	if !s.rec.check(RuleHTTPOK, r.status == http.StatusOK, s.master, "status %d", r.status) {
+		return nil
+	}
+	base, err := url.Parse(s.master)
+	if err != nil {
+		return fmt.Errorf("parse multivariant playlist's URL: %w", err)
+	}
+	mv, issues, _ := parseMultivariant(base, r.body)
+	s.rec.judge(s.master, syntaxRules, issues)
+	for _, v := range mv.variants {
+		s.variant(mv, v)
+	}
+	s.groups(mv)
+	return nil
+}
+
+// track is the last one that a rendition used.
+func (s *session) trackOf(u string) *track {
+	p := s.players[u]
+	if p == nil || p.current == nil {
+		return nil
+	}
+	return p.tracks[p.current.open.initURI]
+}
+
+func (s *session) variant(mv *multivariant, v variant) {
+	c := s.rec.check
+	c(RuleVariantCaptions, v.captions == "NONE", v.uri, "CLOSED-CAPTIONS is %q", v.captions)
+	var audio []string
+	group := false
+	for _, m := range mv.media {
+		if m.kind == "AUDIO" && m.group == v.audio && v.audio != "" {
+			group = true
+			if m.uri != "" {
+				audio = append(audio, m.uri)
+			}
+		}
+	}
+	if v.audio != "" {
+		c(RuleVariantGroup, group, v.uri, "there is no AUDIO group %q", v.audio)
+	}
+	s.codecs(v, audio)
+	s.bandwidth(v, audio)
+	if t := s.trackOf(v.uri); t != nil {
+		s.picture(v, t)
+	}
+}
+
+func (s *session) codecs(v variant, audio []string) {
+	have := make(map[string]bool)
+	for _, u := range append([]string{v.uri}, audio...) {
+		p := s.players[u]
+		if p == nil {
+			return
+		}
+		for _, seg := range p.current.withOpen() {
+			if t := p.tracks[seg.initURI]; t != nil {
+				have[strings.ToLower(t.codec)] = true
+			}
+		}
+	}
+	for codec := range have {
+		named := slices.ContainsFunc(v.codecs, func(c string) bool { return sameCodec(c, codec) })
+		s.rec.check(RuleVariantCodecs, named, v.uri, "CODECS %q lacks %s", v.codecs, codec)
+	}
+	for _, named := range v.codecs {
+		used := false
+		for codec := range have {
+			used = used || sameCodec(named, codec)
+		}
+		s.rec.check(RuleVariantCodecs, used, v.uri, "CODECS has %s, which no initialization section has: %v", named, have)
+	}
+}
+
+// sameCodec compares a CODECS element with what an initialization section says; AV1 may have optional fields behind.
+func sameCodec(named, codec string) bool {
+	named = strings.ToLower(named)
+	return named == codec || strings.HasPrefix(codec, "av01.") && strings.HasPrefix(named, codec+".")
+}
+
+func (s *session) bandwidth(v variant, audio []string) {
+	p := s.players[v.uri]
+	if p == nil {
+		return
+	}
+	peak, average := p.rates()
+	var audioPeak, audioAverage float64
+	for _, u := range audio {
+		if a := s.players[u]; a != nil && u != v.uri {
+			pk, av := a.rates()
+			audioPeak, audioAverage = max(audioPeak, pk), max(audioAverage, av)
+		}
+	}
+	peak, average = peak+audioPeak, average+audioAverage
+	s.rec.check(RuleVariantBandwidth, float64(v.bandwidth)*slackRate >= peak, v.uri, "BANDWIDTH is %d, the measured peak %.0f", v.bandwidth, peak)
+	s.rec.check(RuleVariantAverage, v.average > 0 && v.average <= v.bandwidth, v.uri, "AVERAGE-BANDWIDTH is %d, BANDWIDTH %d", v.average, v.bandwidth)
+	if average > 0 {
+		off := float64(v.average) / average
+		s.rec.check(RuleVariantAverage, off >= 0.75 && off <= 1.5, v.uri, "AVERAGE-BANDWIDTH is %d, the measured average %.0f", v.average, average)
+	}
+}
+
+func (s *session) picture(v variant, t *track) {
+	if !t.video() {
+		s.rec.check(RuleVariantSize, v.width == 0, v.uri, "RESOLUTION without video")
+		s.rec.check(RuleVariantRate, v.rate == 0, v.uri, "FRAME-RATE without video")
+		return
+	}
+	coded, shown := v.width == t.width && v.height == t.height, v.width == t.shownWidth && v.height == t.shownHeight
+	s.rec.check(RuleVariantSize, coded || shown, v.uri, "RESOLUTION is %dx%d, the video %dx%d, shown as %dx%d", v.width, v.height, t.width, t.height, t.shownWidth, t.shownHeight)
+	var frames int
+	var seconds, shortest float64
+	for _, f := range s.players[v.uri].segments {
+		if f.unloaded || f.track != t {
+			continue
+		}
+		frames += f.samples
+		seconds += f.length.Seconds()
+		if rate := float64(f.samples) / f.length.Seconds(); rate > shortest {
+			shortest = rate
+		}
+	}
+	if seconds == 0 {
+		return
+	}
+	rate := float64(frames) / seconds
+	s.rec.check(RuleVariantRate, v.rate >= rate*0.98 && v.rate <= max(shortest, rate)*1.05, v.uri, "FRAME-RATE is %g, the measured rate %.3f", v.rate, rate)
+	s.rec.check(RuleVariantRate, math.Abs(v.rate*1000-math.Round(v.rate*1000)) < 1e-6, v.uri, "FRAME-RATE %g has more than three decimals", v.rate)
+}
+
+func (s *session) groups(mv *multivariant) {
+	c := s.rec.check
+	names, uris, defaults := make(map[string]bool), make(map[string]bool), make(map[string]int)
+	for _, m := range mv.media {
+		key := m.kind + "/" + m.group
+		c(RuleGroupNames, m.name != "" && !names[key+"/"+m.name] && (m.uri == "" || !uris[key+"/"+m.uri]), m.uri, "group %q has two members named %q, or for one URI", m.group, m.name)
+		names[key+"/"+m.name], uris[key+"/"+m.uri] = true, true
+		if m.isDefault {
+			defaults[key]++
+		}
+		c(RuleGroupDefault, defaults[key] <= 1 && (!m.isDefault || m.autoselect), m.uri, "group %q: %d defaults, AUTOSELECT=YES: %v", m.group, defaults[key], m.autoselect)
+		if m.kind != "AUDIO" {
+			continue
+		}
+		c(RuleGroupLanguage, languageTag.MatchString(m.language), m.uri, "LANGUAGE is %q", m.language)
+		first, _, _ := strings.Cut(m.channels, "/")
+		n, err := strconv.Atoi(first)
+		want := n
+		if t := s.trackOf(m.uri); t != nil {
+			want = t.channels
+		}
+		c(RuleGroupChannels, err == nil && n == want, m.uri, "CHANNELS is %q, the initialization section has %d", m.channels, want)
+	}
+}

@@ -1,0 +1,298 @@
+// Package node puts the rooms together: it makes them in order, runs them, applies new settings to them and stops them in
+// order.
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pushcart/ingest"
+	"pushcart/ingest/rtmp"
+	"pushcart/internal/auth"
+	"pushcart/internal/config"
+	"pushcart/internal/stream"
+	"pushcart/packager"
+	"pushcart/packager/hls"
+)
+
+// Options sets a node up.
+type Options struct {
+	// Log is where the node reports; never nil.
+	Log *slog.Logger
+	// Level of Log, changed when the configuration is; nil when it is fixed.
+	Level *slog.LevelVar
+	// Version for /metrics and the log.
+	Version string
+}
+
+// Node is a running edge node.
+type Node struct {
+	opt      Options
+	log      *slog.Logger
+	cfg      atomic.Pointer[config.Config]
+	reg      *prometheus.Registry
+	keys     *auth.Store
+	hub      *stream.Hub
+	shows    *presentations
+	registry *hls.Registry
+	cert     *certificate
+	ready    atomic.Bool
+
+	reloading sync.Mutex // one Reload at a time
+	services  []service
+}
+
+// service is a listener and what serves it.
+type service struct {
+	name     string
+	listener net.Listener
+	// serve runs until ctx ends and everything that it started has ended.
+	serve func(ctx context.Context, l net.Listener) error
+}
+
+// New makes a node and opens its listeners, so that a port that is taken shows at once.
+func New(cfg *config.Config, opt Options) (*Node, error) {
+	n := &Node{opt: opt, log: opt.Log, reg: newRegistry(opt.Version), keys: &auth.Store{}, registry: hls.NewRegistry()}
+	n.cfg.Store(cfg)
+	if err := n.setKeys(cfg); err != nil {
+		return nil, err
+	}
+	n.cert = &certificate{log: n.log, now: time.Now, files: func() (string, string) {
+		c := n.cfg.Load().TLS
+		return c.Certificate, c.Key
+	}}
+	n.shows = &presentations{
+		registry: n.registry, metrics: packager.NewMetrics(n.reg), settings: n.cfg.Load, log: n.log, now: time.Now,
+		lastMSN: map[string]func() int64{}, timers: map[*time.Timer]struct{}{},
+	}
+	n.hub = stream.NewHub(stream.Options{
+		ReconnectWindow: func() time.Duration { return time.Duration(n.cfg.Load().Publish.ReconnectWindow) },
+		Attach:          n.shows.attach,
+	})
+	registerGauges(n.reg, n.hub, n.registry)
+	if err := n.open(cfg); err != nil {
+		n.closeListeners()
+		return nil, err
+	}
+	return n, nil
+}
+
+// setKeys takes the configured stream keys, or makes one where that is asked for.
+func (n *Node) setKeys(cfg *config.Config) error {
+	keys, err := auth.NewKeys(cfg.AuthEntries())
+	if err != nil {
+		return fmt.Errorf("publish.keys: %w", err)
+	}
+	if keys.Empty() && cfg.Publish.GenerateKey {
+		if old := n.keys.Load(); !old.Empty() {
+			return nil // the generated one stays
+		}
+		secret := auth.Generate()
+		if keys, err = auth.NewKeys([]auth.Entry{{Stream: "*", Key: secret}}); err != nil {
+			return err
+		}
+		n.log.Warn("no stream keys are configured: made one for this run. Publish with OBS: server rtmp://THIS-HOST/live, stream key show?key="+secret,
+			"hint", "set publish.keys, or PUSHCART_PUBLISH_KEYS, to choose your own")
+	}
+	n.keys.Store(keys)
+	return nil
+}
+
+// open makes the services.
+func (n *Node) open(cfg *config.Config) error {
+	door := ingest.NewDoor(ingest.Options{
+		Hub: n.hub, Keys: n.keys, Metrics: ingest.NewMetrics(n.reg), Log: n.log,
+		Settings: func() ingest.Settings {
+			return ingest.Settings{KeyframeTimeout: time.Duration(n.cfg.Load().Publish.KeyframeTimeout)}
+		},
+	})
+	limits := func() rtmp.Limits { return rtmpLimits(n.cfg.Load()) }
+	rtmpOptions := rtmp.Options{Door: door, Limits: limits, Log: n.log, Registerer: n.reg}
+
+	if a := string(cfg.RTMP.Address); a != "" {
+		if err := n.listenRTMP("rtmp", a, rtmpOptions); err != nil {
+			return err
+		}
+	}
+	if a := string(cfg.RTMP.TLSAddress); a != "" {
+		secure, err := n.cert.config()
+		if err != nil {
+			return err
+		}
+		rtmpOptions.TLS = secure
+		if err := n.listenRTMP("rtmps", a, rtmpOptions); err != nil {
+			return err
+		}
+	}
+	viewers := n.viewerServer(cfg)
+	if a := string(cfg.HTTP.Address); a != "" {
+		if err := n.listen("http", a, n.serveHTTP(viewers, nil)); err != nil {
+			return err
+		}
+	}
+	if a := string(cfg.HTTP.TLSAddress); a != "" {
+		secure, err := n.cert.config("h2", "http/1.1")
+		if err != nil {
+			return err
+		}
+		if err := n.listen("https", a, n.serveHTTP(viewers, secure)); err != nil {
+			return err
+		}
+	}
+	if a := string(cfg.Admin.Address); a != "" {
+		if err := n.listen("admin", a, n.serveHTTP(n.adminServer(), nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) listenRTMP(name, address string, opt rtmp.Options) error {
+	s, err := rtmp.NewServer(opt)
+	if err != nil {
+		return fmt.Errorf("set up %s: %w", name, err)
+	}
+	return n.listen(name, address, s.Serve)
+}
+
+func (n *Node) listen(name, address string, serve func(context.Context, net.Listener) error) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w (is another program using it? set %s)", name, err, settingOf[name])
+	}
+	n.services = append(n.services, service{name: name, listener: l, serve: serve})
+	return nil
+}
+
+// settingOf names the configuration key of each listener.
+var settingOf = map[string]string{
+	"rtmp": "rtmp.address", "rtmps": "rtmp.tls_address", "http": "http.address", "https": "http.tls_address", "admin": "admin.address",
+}
+
+// Address returns the address that a service listens on: "rtmp", "rtmps", "http", "https" or "admin"; nil when it is off.
+func (n *Node) Address(name string) net.Addr {
+	for _, s := range n.services {
+		if s.name == name {
+			return s.listener.Addr()
+		}
+	}
+	return nil
+}
+
+func (n *Node) closeListeners() {
+	for _, s := range n.services {
+		s.listener.Close()
+	}
+}
+
+// Run serves until ctx ends, then stops everything in order: publishers are told, presentations end, viewers that wait get
+// their last playlist, listeners close. It returns the first failure of a service, nil otherwise.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.announce()
+
+	// Ingest goes first, so that viewers still get what it leaves behind.
+	ingestCtx, stopIngest := context.WithCancel(context.Background())
+	viewCtx, stopViewers := context.WithCancel(context.Background())
+	defer stopIngest()
+	defer stopViewers()
+	var ingesting, viewing sync.WaitGroup
+	for _, s := range n.services {
+		group, c := &viewing, viewCtx
+		if s.name == "rtmp" || s.name == "rtmps" {
+			group, c = &ingesting, ingestCtx
+		}
+		group.Go(func() {
+			if err := s.serve(c, s.listener); err != nil && c.Err() == nil {
+				cancel(fmt.Errorf("serve %s: %w", s.name, err))
+			}
+		})
+	}
+	n.ready.Store(true)
+	<-ctx.Done()
+	n.ready.Store(false)
+	n.log.Info("stopping")
+	n.hub.Close()
+	stopIngest()
+	ingesting.Wait()
+	stopViewers()
+	viewing.Wait()
+	n.shows.close()
+	n.log.Info("stopped")
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// announce says what the node does and what its operator should know.
+func (n *Node) announce() {
+	args := []any{"version", n.opt.Version}
+	for _, s := range n.services {
+		args = append(args, s.name, s.listener.Addr().String())
+	}
+	n.log.Info("pushcart is up", args...)
+	if n.keys.Load().Empty() {
+		n.log.Warn("PUBLISHING IS OPEN to every program on this host, and closed to all others, because no stream keys are configured",
+			"hint", "set publish.keys in the configuration, or PUSHCART_PUBLISH_KEYS=show1=SECRET")
+	}
+}
+
+// Reload applies a new configuration: at once what can be, to streams that start later what is fixed for a stream's life,
+// and it says what needs a restart.
+func (n *Node) Reload(cfg *config.Config) {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	old := n.cfg.Load()
+	changes := config.Diff(old, cfg)
+	if len(changes) == 0 {
+		n.log.Info("configuration read again: nothing changed")
+		return
+	}
+	if err := n.setKeys(cfg); err != nil {
+		n.log.Error("configuration kept as it was", "error", err)
+		return
+	}
+	n.cfg.Store(cfg)
+	if n.opt.Level != nil {
+		n.opt.Level.Set(cfg.Log.SlogLevel())
+	}
+	for _, c := range changes {
+		args := []any{"key", c.Key, "old", c.Old, "new", c.New}
+		switch c.Class {
+		case config.ReloadRestart:
+			n.log.Warn("setting changed in the file, but takes effect at the next start only", args...)
+		case config.ReloadNewStream:
+			n.log.Info("setting changed, for streams that start from now on", args...)
+		default:
+			n.log.Info("setting changed", args...)
+		}
+	}
+}
+
+func rtmpLimits(c *config.Config) rtmp.Limits {
+	return rtmp.Limits{
+		HandshakeTimeout:         time.Duration(c.RTMP.HandshakeTimeout),
+		IdleTimeout:              time.Duration(c.RTMP.IdleTimeout),
+		MaxConnections:           c.RTMP.MaxConnections,
+		MaxConnectionsPerAddress: c.RTMP.MaxConnectionsPerAddress,
+		MaxMessageSize:           int(c.RTMP.MaxMessageSize),
+		MaxBitrate:               int(c.RTMP.MaxBitrate),
+	}
+}
+
+// serveHTTP adapts an http.Server to a service.
+func (n *Node) serveHTTP(s *http.Server, secure *tls.Config) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, s, l, secure) }
+}

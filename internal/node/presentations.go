@@ -1,0 +1,93 @@
+package node
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"pushcart/internal/config"
+	"pushcart/internal/stream"
+	"pushcart/packager"
+	"pushcart/packager/hls"
+)
+
+// presentations makes a packager for each stream, and takes its presentation away some time after the stream's end.
+type presentations struct {
+	registry *hls.Registry
+	metrics  *packager.Metrics
+	settings func() *config.Config
+	log      *slog.Logger
+	now      func() time.Time
+
+	mu      sync.Mutex // guards what follows
+	lastMSN map[string]func() int64
+	timers  map[*time.Timer]struct{}
+	closed  bool
+}
+
+// attach is the hub's: it gives a new stream its consumers.
+func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
+	set := p.settings().HLS
+	now := p.now()
+	first := now.Unix() / max(1, int64(time.Duration(set.SegmentDuration)/time.Second))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// A show that follows one of the same name numbers on, even if the clock has not got so far.
+	if last := p.lastMSN[s.Name()]; last != nil {
+		first = max(first, last())
+	}
+	k := packager.New(s.Name(), packager.Options{
+		Settings: packager.Settings{
+			SegmentDuration: time.Duration(set.SegmentDuration), MaxSegmentDuration: time.Duration(set.MaxSegmentDuration),
+			PartDuration: time.Duration(set.PartDuration), DVR: time.Duration(set.DVR),
+		},
+		Gen: now.UnixMilli(), FirstMSN: first,
+		Metrics: p.metrics, Log: p.log.With("stream", s.Name()), Now: p.now,
+	})
+	p.registry.Add(k.Presentation())
+	keep := time.Duration(set.DVR) + 4*time.Duration(set.MaxSegmentDuration)
+	p.lastMSN[s.Name()] = k.NextMSN
+	return []stream.Consumer{&lingering{Packager: k, p: p, keep: keep, name: s.Name()}}
+}
+
+// lingering is a packager whose presentation stays fetchable for a while after its end.
+type lingering struct {
+	*packager.Packager
+	p    *presentations
+	keep time.Duration
+	name string
+}
+
+// End implements stream.Consumer.
+func (l *lingering) End() {
+	l.Packager.End()
+	next := l.NextMSN()
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	l.p.lastMSN[l.name] = func() int64 { return next }
+	if l.p.closed {
+		l.p.registry.Remove(l.Presentation())
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(l.keep, func() {
+		l.p.registry.Remove(l.Presentation())
+		l.p.mu.Lock()
+		delete(l.p.timers, t)
+		if len(l.p.lastMSN) > 10000 {
+			clear(l.p.lastMSN) // the clock numbers on; this is only for shows that follow at once
+		}
+		l.p.mu.Unlock()
+	})
+	l.p.timers[t] = struct{}{}
+}
+
+// close stops the timers.
+func (p *presentations) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for t := range p.timers {
+		t.Stop()
+	}
+}

@@ -1,0 +1,52 @@
+package stream
+
+import "time"
+
+// Frame is one access unit: a coded picture with everything that belongs to it, or one audio frame.
+type Frame struct {
+	// Track that the frame belongs to; never nil.
+	Track *Track
+	// Era numbers the stretches of continuous time of a stream. It rises when a publisher comes back and when a
+	// publisher's clock jumps; packagers put a discontinuity there. Within an era, DTS of a track always rises.
+	Era int
+	// DTS and PTS are the decoding and presentation time in ticks of Track.ClockRate, on the stream's timeline, which
+	// starts at the time of day, counted from 1970 (UTC), and never goes back. PTS may be below DTS by no more than rounding.
+	DTS, PTS int64
+	// Duration in ticks, 0 when unknown (video).
+	Duration int64
+	// Key tells that decoding can start here: an IDR, BLA or CRA picture, an AV1 key frame with its sequence header.
+	// Every audio frame is one.
+	Key bool
+	// Wall is the time of capture where the publisher says it, else the time of arrival.
+	Wall time.Time
+	// Payload is the sample as ISO-BMFF stores it: NAL units with 4-byte lengths and no parameter sets, an AV1 temporal
+	// unit without temporal delimiters, a raw AAC, Opus or MP3 frame. It is lent for the call only: who needs it longer
+	// copies it.
+	Payload []byte
+}
+
+// Data is a timed message that came with the media, such as AMF data in RTMP.
+type Data struct {
+	// Name of the message: onMetaData, onTextData, onCuePoint.
+	Name string
+	// Era and PTS place the message on the timeline; PTS counts 1/90,000 s.
+	Era int
+	PTS int64
+	// Values holds the message's arguments: float64, bool, string, nil, map[string]any or []any.
+	Values []any
+}
+
+// Rescale converts ticks of one clock rate into another, rounding to the nearest, without overflow for any time that a
+// stream can reach.
+func Rescale(v int64, from, to int) int64 {
+	if from == to {
+		return v
+	}
+	f, t := int64(from), int64(to)
+	whole, rest := v/f, v%f
+	if rest < 0 {
+		whole--
+		rest += f
+	}
+	return whole*t + (rest*t+f/2)/f
+}

@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+)
+
+// ErrSuperseded is returned to a publisher whose stream has gone over to a newer connection of the same credential.
+var ErrSuperseded = errors.New("another connection with the same credential took over this stream")
+
+// ErrClosed is returned once the hub is closing.
+var ErrClosed = errors.New("the node is shutting down")
+
+// TakenError says that a name is in use under another credential.
+type TakenError struct {
+	// Name of the stream.
+	Name string
+	// Until is when the name becomes free unless its publisher returns; zero while that publisher is live.
+	Until time.Time
+}
+
+// Error implements error.
+func (e *TakenError) Error() string {
+	if e.Until.IsZero() {
+		return fmt.Sprintf("stream %q is live under another credential", e.Name)
+	}
+	return fmt.Sprintf("stream %q is kept for its publisher until %s", e.Name, e.Until.Format(time.TimeOnly))
+}
+
+// Consumer takes what a stream's publisher sends.
+//
+// The stream calls it from one goroutine at a time, under the stream's lock: a consumer does bounded work in memory and
+// returns. It never waits, never does I/O and never calls back into the stream; one that must puts a bounded queue of
+// its own in between.
+type Consumer interface {
+	// Tracks tells all tracks known so far, before the first frame of a new one. It is called again when a track is
+	// added or replaced.
+	Tracks([]*Track)
+	// Frame takes one access unit; frames of one track come in decoding order.
+	Frame(*Frame)
+	// Data takes one timed message.
+	Data(*Data)
+	// Away tells that the publisher is gone, perhaps to return: a later frame then has a higher Era.
+	Away()
+	// End tells that the stream is over. Nothing follows.
+	End()
+}
+
+// Options sets a hub up.
+type Options struct {
+	// ReconnectWindow is asked for each time a publisher goes: how long its stream stays open for it.
+	ReconnectWindow func() time.Duration
+	// Attach is called for each new stream, before anything is published on it, and returns its consumers.
+	Attach func(*Stream) []Consumer
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Hub holds the node's live streams by name.
+type Hub struct {
+	opt Options
+
+	mu      sync.Mutex // guards what follows; taken before any Stream's
+	streams map[string]*Stream
+	closed  bool
+}
+
+// NewHub makes an empty hub.
+func NewHub(opt Options) *Hub {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Hub{opt: opt, streams: map[string]*Stream{}}
+}
+
+// Publisher is who claims a stream.
+type Publisher struct {
+	// Credential tells publishers apart; the same one may take its stream over at any time.
+	Credential string
+	// Protocol, Remote and Agent are for people.
+	Protocol, Remote, Agent string
+	// Kick ends the connection for a reason that came up elsewhere: ErrSuperseded or ErrClosed. It does not block.
+	Kick func(error)
+}
+
+// Publish claims a stream, making it if need be. Its errors are *TakenError and ErrClosed.
+func (h *Hub) Publish(name string, p Publisher) (*Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	s := h.streams[name]
+	if s == nil {
+		s = &Stream{name: name, hub: h, created: h.opt.Now(), credential: p.Credential}
+		s.consumers = h.opt.Attach(s)
+		h.streams[name] = s
+	}
+	return s.claim(p)
+}
+
+// Get returns a stream by name; nil when there is none.
+func (h *Hub) Get(name string) *Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[name]
+}
+
+// List returns all streams, sorted by name.
+func (h *Hub) List() []*Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*Stream, 0, len(h.streams))
+	for _, s := range h.streams {
+		all = append(all, s)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
+	return all
+}
+
+// Close ends every stream and lets nobody publish any more.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	h.closed = true
+	all := make([]*Stream, 0, len(h.streams))
+	for _, s := range h.streams {
+		all = append(all, s)
+	}
+	h.mu.Unlock()
+	for _, s := range all {
+		s.end(ErrClosed)
+	}
+}
+
+// forget takes an ended stream off the list.
+func (h *Hub) forget(s *Stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.streams[s.name] == s {
+		delete(h.streams, s.name)
+	}
+}

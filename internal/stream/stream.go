@@ -1,0 +1,219 @@
+package stream
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Stream is one show under one name. It outlives its publisher's connections until it has been without one for the
+// reconnect window.
+type Stream struct {
+	name    string
+	hub     *Hub
+	created time.Time
+
+	mu         sync.Mutex // guards what follows
+	credential string
+	session    *Session // the publisher that may write; nil while away
+	publisher  Publisher
+	since      time.Time // when session began, or when it went
+	era        int
+	tracks     []*Track
+	end90k     int64 // highest end of any frame, in 1/90,000 s
+	consumers  []Consumer
+	expiry     *time.Timer // runs while away
+	until      time.Time   // when expiry fires
+	over       bool
+	reconnects int
+	stats      statsTable
+}
+
+// Name of the stream.
+func (s *Stream) Name() string { return s.name }
+
+// claim makes p the stream's publisher.
+func (s *Stream) claim(p Publisher) (*Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		// The hub forgets an ended stream in the moment after; the publisher's next try finds the name free.
+		return nil, &TakenError{Name: s.name, Until: s.hub.opt.Now()}
+	}
+	if s.credential != p.Credential {
+		err := &TakenError{Name: s.name}
+		if s.session == nil {
+			err.Until = s.until
+		}
+		return nil, err
+	}
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+	if s.era > 0 {
+		s.reconnects++
+	}
+	if s.session != nil {
+		kick := s.publisher.Kick
+		s.session = nil
+		s.away()
+		if kick != nil {
+			kick(ErrSuperseded)
+		}
+	}
+	s.era++
+	s.publisher = p
+	s.since = s.hub.opt.Now()
+	s.tracks = nil
+	s.stats.reset()
+	s.session = &Session{s: s}
+	return s.session, nil
+}
+
+func (s *Stream) away() {
+	for _, c := range s.consumers {
+		c.Away()
+	}
+}
+
+// end closes the stream for good; cause reaches a publisher that is still connected.
+func (s *Stream) end(cause error) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.over = true
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	if s.session != nil {
+		s.session = nil
+		if s.publisher.Kick != nil {
+			s.publisher.Kick(cause)
+		}
+	}
+	for _, c := range s.consumers {
+		c.End()
+	}
+	s.mu.Unlock()
+	s.hub.forget(s)
+}
+
+// Session is a publisher's hold on its stream. Once another has taken over, or the stream has ended, its methods return
+// ErrSuperseded and change nothing.
+type Session struct{ s *Stream }
+
+// Start returns the era in which the session begins and the time on the stream's timeline, in 1/90,000 s, from which it
+// may count: behind all earlier frames.
+func (x *Session) Start() (era int, from90k int64) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	return x.s.era, x.s.fromLocked()
+}
+
+// fromLocked is where an era may begin. Each one starts at the time of day (UTC), so that a node that lost all state
+// still goes forward, and a player that lives through its restart finds the new show behind the old one.
+func (s *Stream) fromLocked() int64 {
+	return max(s.end90k, Rescale(s.hub.opt.Now().UnixMilli(), 1000, 90000))
+}
+
+// NextEra begins another stretch of time within the session.
+func (x *Session) NextEra() (era int, from90k int64) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if x.s.session == x {
+		x.s.era++
+	}
+	return x.s.era, x.s.fromLocked()
+}
+
+// SetTrack adds a track, or replaces the one with the same ID.
+func (x *Session) SetTrack(t *Track) error {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != x {
+		return ErrSuperseded
+	}
+	tracks := slices.Clone(s.tracks)
+	if i := slices.IndexFunc(tracks, func(o *Track) bool { return o.ID == t.ID }); i >= 0 {
+		tracks[i] = t
+	} else {
+		tracks = append(tracks, t)
+		slices.SortFunc(tracks, func(a, b *Track) int { return a.ID - b.ID })
+	}
+	s.tracks = tracks
+	for _, c := range s.consumers {
+		c.Tracks(tracks)
+	}
+	return nil
+}
+
+// Write hands one frame to all consumers.
+func (x *Session) Write(f *Frame) error {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != x {
+		return ErrSuperseded
+	}
+	end := Rescale(max(f.PTS, f.DTS)+f.Duration, f.Track.ClockRate, 90000)
+	s.end90k = max(s.end90k, end)
+	s.stats.frame(f, s.hub.opt.Now())
+	for _, c := range s.consumers {
+		c.Frame(f)
+	}
+	return nil
+}
+
+// WriteData hands one timed message to all consumers.
+func (x *Session) WriteData(d *Data) error {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != x {
+		return ErrSuperseded
+	}
+	for _, c := range s.consumers {
+		c.Data(d)
+	}
+	return nil
+}
+
+// Drop counts something thrown away.
+func (x *Session) Drop(reason string) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session == x {
+		s.stats.drop(reason)
+	}
+}
+
+// Close lets the stream go. It stays open for the publisher's return for the reconnect window.
+func (x *Session) Close() {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != x {
+		return
+	}
+	s.session = nil
+	s.since = s.hub.opt.Now()
+	s.away()
+	wait := s.hub.opt.ReconnectWindow()
+	s.until = s.since.Add(wait)
+	s.expiry = time.AfterFunc(wait, func() { s.expire() })
+}
+
+// expire ends the stream unless its publisher came back in the moment between the timer and the lock.
+func (s *Stream) expire() {
+	s.mu.Lock()
+	back := s.session != nil || s.expiry == nil
+	s.mu.Unlock()
+	if !back {
+		s.end(nil)
+	}
+}

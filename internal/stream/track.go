@@ -1,0 +1,75 @@
+package stream
+
+import "fmt"
+
+// Codec names an elementary stream's coding.
+// The zero value is no codec.
+type Codec uint8
+
+// The codecs that frames may carry. Which of them HLS can deliver is the packager's to say.
+const (
+	H264 Codec = iota + 1
+	HEVC
+	AV1
+	AAC
+	Opus
+	MP3
+)
+
+// String is the name that users see: in the API, in logs and in advice.
+func (c Codec) String() string {
+	switch c {
+	case H264:
+		return "H.264"
+	case HEVC:
+		return "HEVC"
+	case AV1:
+		return "AV1"
+	case AAC:
+		return "AAC"
+	case Opus:
+		return "Opus"
+	case MP3:
+		return "MP3"
+	}
+	return fmt.Sprintf("codec %d", uint8(c))
+}
+
+// Video tells whether the codec carries pictures.
+func (c Codec) Video() bool { return c == H264 || c == HEVC || c == AV1 }
+
+// Track describes one elementary stream of a publisher.
+//
+// A Track never changes once frames refer to it: when the codec data changes in mid-stream, the ingest side makes a new
+// Track with the same ID, and the first frame that refers to the new one is a key frame.
+type Track struct {
+	// ID is the track's number within its publisher: 0 for the first video track, 100 for the first audio track.
+	ID int
+	// Codec of the frames.
+	Codec Codec
+	// ClockRate is the number of ticks a second in which DTS, PTS and Duration of this track's frames count.
+	// 90,000 for video, the core sample rate for audio.
+	ClockRate int
+	// Config is the codec data as ISO-BMFF sample entries carry it, length-prefixed NAL units being 4 bytes:
+	// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1), HEVCDecoderConfigurationRecord (8.3.3.1),
+	// AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3), AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) or OpusHead
+	// (RFC 7845 5.1). Empty for MP3.
+	Config []byte
+	// CodecString is the CODECS value of RFC 6381, such as "avc1.64001f" or "mp4a.40.2".
+	CodecString string
+
+	// Width and Height are the displayed size in pixels; 0 for audio.
+	Width, Height int
+	// FrameRate is the rate that the codec data claims, in frames a second; 0 when it claims none.
+	FrameRate float64
+
+	// SampleRate is the output rate in Hz (with SBR, twice the core rate); 0 for video.
+	SampleRate int
+	// Channels is the number of output channels; 0 for video.
+	Channels int
+	// FrameSamples is the constant number of ticks in one audio frame; 0 when frames state their own Duration.
+	FrameSamples int
+}
+
+// Video tells whether the track carries pictures.
+func (t *Track) Video() bool { return t.Codec.Video() }

@@ -1,0 +1,108 @@
+import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type LoadPolicy } from 'hls.js';
+import type { Source, SourceEvents, Timing } from './source';
+
+/** A second failure of the decoder within this time ends the source; ms. */
+const recoveryWindow = 8000;
+
+/** Playlist and media requests go on for about as long as a publisher may be away; then the player opens a new source. */
+const policy = (firstByte: number, whole: number, retries: number): LoadPolicy => ({
+  default: {
+    maxTimeToFirstByteMs: firstByte,
+    maxLoadTimeMs: whole,
+    timeoutRetry: { maxNumRetry: retries, retryDelayMs: 0, maxRetryDelayMs: 0 },
+    errorRetry: { maxNumRetry: retries, retryDelayMs: 500, maxRetryDelayMs: 2000 },
+  },
+});
+
+const config: Partial<HlsConfig> = {
+  lowLatencyMode: true,
+  // Fragmented MP4 goes into the element as it comes: there is nothing for a worker to do.
+  enableWorker: false,
+  backBufferLength: 30,
+  maxBufferLength: 20,
+  maxMaxBufferLength: 40,
+  capLevelToPlayerSize: true,
+  // The player sets the rate and keeps the distance itself; see latency.ts.
+  maxLiveSyncPlaybackRate: 1,
+  liveSyncOnStallIncrease: 0,
+  manifestLoadPolicy: policy(8000, 10000, 0),
+  playlistLoadPolicy: policy(20000, 25000, 12),
+  fragLoadPolicy: policy(10000, 60000, 6),
+};
+
+/** HlsSource plays through Media Source Extensions, Managed Media Source where only that exists. */
+export class HlsSource implements Source {
+  private readonly hls = new Hls(config);
+  private live = false;
+  private recovered = -Infinity;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly url: string,
+    private readonly events: SourceEvents,
+  ) {}
+
+  /** Whether this browser can. */
+  static supported(): boolean {
+    return Hls.isSupported();
+  }
+
+  open(): void {
+    const { hls, events } = this;
+    hls.on(Events.MANIFEST_PARSED, () => events.ready());
+    hls.on(Events.LEVEL_LOADED, (_, { details }) => {
+      events.reachable(true);
+      if (details.live) this.live = true;
+      else events.closed(!this.live);
+    });
+    hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
+      if (details.advanced) events.advanced();
+    });
+    hls.on(Events.FRAG_LOADED, () => events.reachable(true));
+    hls.on(Events.ERROR, (_, data) => this.failed(data));
+    hls.loadSource(this.url);
+    hls.attachMedia(this.video);
+  }
+
+  close(): void {
+    this.hls.destroy();
+  }
+
+  timing(): Timing {
+    const details = this.hls.latestLevelDetails;
+    if (!details) return { behindEdge: null, holdBack: null, shownAt: null, step: 2 };
+    return {
+      behindEdge: this.hls.latency || null,
+      holdBack: details.partHoldBack || details.holdBack || 3 * details.targetduration,
+      shownAt: this.hls.playingDate?.getTime() ?? null,
+      step: details.partTarget || details.targetduration,
+    };
+  }
+
+  livePosition(): number | null {
+    return this.hls.liveSyncPosition;
+  }
+
+  private failed(data: ErrorData): void {
+    const { events } = this;
+    const kind =
+      data.type === ErrorTypes.NETWORK_ERROR ? 'network' : data.type === ErrorTypes.MEDIA_ERROR ? 'media' : 'other';
+    const manifest = data.details.startsWith('manifest');
+    const answered = (data.response?.code ?? 0) > 0;
+    // A playlist request that the server holds until it times out is how a publisher's absence looks; one that
+    // gets no answer at once is a network that is gone.
+    if (kind === 'network' && !answered && data.details.endsWith('LoadError')) events.reachable(false);
+    if (manifest && answered) {
+      events.absent();
+      return;
+    }
+    events.error(kind, data.details, data.fatal);
+    if (!data.fatal) return;
+    if (kind === 'media' && performance.now() - this.recovered > recoveryWindow) {
+      this.recovered = performance.now();
+      this.hls.recoverMediaError();
+      return;
+    }
+    events.broken();
+  }
+}

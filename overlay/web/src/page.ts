@@ -1,0 +1,74 @@
+import { Controls } from './controls';
+import { element } from './element';
+import { Player } from './player';
+import { publish } from './stats';
+import { Status } from './status';
+import { choose } from './strings';
+
+/** Without a touch for this long only the picture is left; ms. */
+const idleAfter = 4000;
+/** The picture fills the screen when that hides no more than this share of it. */
+const coverLoss = 0.14;
+
+/** The stream's name: what follows /watch/ in the address. */
+function streamName(pathname: string): string {
+  const name = pathname.replace(/^\/watch\//, '').replace(/\/+$/, '');
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+/** Lets the picture fill the stage when their shapes are nearly the same. */
+function fit(stage: HTMLElement, video: HTMLVideoElement): void {
+  const picture = video.videoWidth / video.videoHeight;
+  const screen = stage.clientWidth / stage.clientHeight;
+  const lost = 1 - Math.min(picture / screen, screen / picture);
+  stage.dataset['fit'] = lost < coverLoss ? 'cover' : 'contain';
+}
+
+/** Marks the stage idle when nobody has touched anything for a while. */
+function watchIdle(stage: HTMLElement, playing: () => boolean): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const wake = () => {
+    stage.dataset['idle'] = 'false';
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (playing()) stage.dataset['idle'] = 'true';
+      else wake();
+    }, idleAfter);
+  };
+  for (const type of ['pointermove', 'pointerdown', 'keydown', 'focusin']) stage.addEventListener(type, wake);
+  document.addEventListener('keydown', wake);
+  wake();
+}
+
+function main(): void {
+  const { lang, strings } = choose(navigator.languages);
+  document.documentElement.lang = lang;
+  const name = streamName(location.pathname);
+  document.title = `${name} · Pushcart`;
+  element('name', HTMLElement).textContent = name;
+
+  const stage = element('stage', HTMLElement);
+  const video = element('video', HTMLVideoElement);
+  const player = new Player(video, `/live/${encodeURIComponent(name)}/index.m3u8`);
+  const status = new Status(stage, element('headline', HTMLElement), element('detail', HTMLElement), strings);
+  const controls = new Controls(stage, video, player, strings);
+  const update = () => {
+    status.show(player.state);
+    controls.update();
+  };
+  player.onchange = update;
+  setInterval(() => controls.update(), 500);
+  video.addEventListener('resize', () => fit(stage, video));
+  window.addEventListener('resize', () => fit(stage, video));
+  watchIdle(stage, () => player.state === 'playing');
+
+  publish(player.stats());
+  player.start();
+  update();
+}
+
+main();

@@ -1,0 +1,411 @@
+import { Backoff } from './backoff';
+import { HlsSource } from './hls-source';
+import { Governor, pictureAge } from './latency';
+import { NativeSource } from './native-source';
+import { Watch, type Presence } from './presence';
+import type { Source, SourceEvents, Timing } from './source';
+import type { Counters, State, Stats } from './stats';
+
+/** How often the player looks at how it is doing; ms. */
+const tickEvery = 250;
+/** A playlist that has not grown for this long has no host; s. The longer of it and steps of the playlist counts. */
+const awayAfter = 2.5;
+const awaySteps = 2;
+/** Playback that stands still for this long although the playlist grows is started afresh; s. */
+const stuckAfter = 10;
+/** A first picture that does not come for this long although the stream is there, likewise; s. */
+const startWithin = 20;
+/** After a stall playback waits for this much media, or for as long as the stream's distance if that is less; s. */
+const refill = 1.2;
+/** Behind by more than this, the viewer is offered the way back; s. */
+const offerJumpAt = 3;
+/** Behind by more than this without having asked for it, the viewer is taken back; s. */
+const jumpAt = 8;
+
+const noTiming: Timing = { behindEdge: null, holdBack: null, shownAt: null, step: 2 };
+
+/**
+ * Player keeps a live stream on a video element: it waits for the stream to begin, plays it near its live edge, gets over
+ * every failure by itself and waits for the next show when one has ended. Its owner reads state and stats, and is told of
+ * changes through onchange.
+ */
+export class Player {
+  /** Called after each change of state. */
+  onchange: () => void = () => {};
+
+  private source: Source | null = null;
+  private watch: Watch | null = null;
+  private governor = new Governor();
+  private readonly reopening = new Backoff(500, 5000);
+  private reopenTimer: ReturnType<typeof setTimeout> | undefined;
+
+  private current: State = 'connecting';
+  private readonly log: { state: State; at: number }[] = [{ state: 'connecting', at: 0 }];
+  private readonly counters: Counters = {
+    stalls: 0,
+    absences: 0,
+    opened: 0,
+    networkErrors: 0,
+    mediaErrors: 0,
+    otherErrors: 0,
+    fatalErrors: 0,
+  };
+  private lastError = '';
+
+  /** What the viewer wants. */
+  private wanted = true;
+  /** The viewer has paused and so chosen to be behind. */
+  private behindByChoice = false;
+  private blocked = false;
+
+  // Of the present source; see fresh.
+  private begun = false;
+  private closed = false;
+  private reachable = true;
+  private openedAt = 0;
+  private advancedAt = 0;
+  /** Since when playback stands still; 0 while it moves. All moments are performance.now(). */
+  private stalledAt = 0;
+  private hostGone = false;
+  private lastTime = 0;
+  private tickedAt = 0;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly url: string,
+  ) {
+    const on = (type: string, handler: () => void) => video.addEventListener(type, handler);
+    on('playing', () => this.moved());
+    on('waiting', () => this.stopped());
+    on('ended', () => this.over());
+    on('pause', () => this.paused());
+    document.addEventListener('visibilitychange', () => this.shown());
+    window.addEventListener('online', () => this.online());
+  }
+
+  get state(): State {
+    return this.current;
+  }
+
+  /** Whether the viewer is so far behind that going back to live should be offered. */
+  get behind(): boolean {
+    return this.begun && !this.closed && this.governor.behind(this.timing()) > offerJumpAt;
+  }
+
+  /** The age of the picture in seconds; null when there is none or it is not known. */
+  get latency(): number | null {
+    return this.begun ? pictureAge(this.timing(), Date.now()) : null;
+  }
+
+  /** Begins to play as soon as there is something to play. */
+  start(): void {
+    setInterval(() => this.tick(), tickEvery);
+    this.open();
+  }
+
+  /** Plays or pauses, as the viewer wishes. */
+  toggle(): void {
+    if (this.video.paused) {
+      this.wanted = true;
+      this.play();
+    } else {
+      this.wanted = false;
+      this.behindByChoice = true;
+      this.video.pause();
+    }
+    this.settle();
+  }
+
+  /** Goes to the live edge. */
+  jumpToLive(): void {
+    this.behindByChoice = false;
+    this.wanted = true;
+    const position = this.source?.livePosition() ?? null;
+    if (position !== null && position > this.video.currentTime) this.video.currentTime = position;
+    if (this.video.paused) this.play();
+    this.settle();
+  }
+
+  /** The statistics, which stay current. */
+  stats(): Stats {
+    const player = this;
+    const { video, counters } = this;
+    const quality = () => video.getVideoPlaybackQuality();
+    return Object.freeze({
+      get state() { return player.current; },
+      get history() { return player.log.map((entry) => ({ ...entry })); },
+      get latency() { return player.latency; },
+      get behindEdge() { return player.timing().behindEdge; },
+      get target() { return player.governor.target(player.timing()); },
+      get playbackRate() { return video.playbackRate; },
+      get currentTime() { return video.currentTime; },
+      get buffered() { return player.ahead(); },
+      get muted() { return video.muted; },
+      get width() { return video.videoWidth; },
+      get height() { return video.videoHeight; },
+      get totalFrames() { return quality().totalVideoFrames; },
+      get droppedFrames() { return quality().droppedVideoFrames; },
+      get stalls() { return counters.stalls; },
+      get absences() { return counters.absences; },
+      get opened() { return counters.opened; },
+      get networkErrors() { return counters.networkErrors; },
+      get mediaErrors() { return counters.mediaErrors; },
+      get otherErrors() { return counters.otherErrors; },
+      get fatalErrors() { return counters.fatalErrors; },
+      get lastError() { return player.lastError; },
+    });
+  }
+
+  // Sources and the wait for one.
+
+  private open(): void {
+    this.leave();
+    const events = this.events(() => this.source === source);
+    const source: Source | null = HlsSource.supported()
+      ? new HlsSource(this.video, this.url, events)
+      : NativeSource.supported(this.video)
+        ? new NativeSource(this.video, this.url, events)
+        : null;
+    if (!source) {
+      this.become('unsupported');
+      return;
+    }
+    this.fresh();
+    this.source = source;
+    this.counters.opened++;
+    source.open();
+  }
+
+  /** Closes the source and ends every wait for one. */
+  private leave(): void {
+    clearTimeout(this.reopenTimer);
+    this.watch?.stop();
+    this.watch = null;
+    this.source?.close();
+    this.source = null;
+  }
+
+  private fresh(): void {
+    this.begun = this.closed = this.blocked = this.hostGone = false;
+    this.reachable = true;
+    this.openedAt = this.advancedAt = performance.now();
+    this.stalledAt = 0;
+    this.lastTime = 0;
+    this.video.playbackRate = 1;
+  }
+
+  /** What a source tells counts only while it is the present one. */
+  private events(present: () => boolean): SourceEvents {
+    const when = <A extends unknown[]>(f: (...args: A) => void) => (...args: A) => {
+      if (present()) f(...args);
+    };
+    return {
+      absent: when(() => this.await('waiting')),
+      ready: when(() => {
+        if (this.wanted) this.play();
+      }),
+      advanced: when(() => {
+        this.advancedAt = performance.now();
+      }),
+      closed: when((unseen: boolean) => {
+        this.closed = true;
+        if (unseen) this.await('ended');
+      }),
+      reachable: when((yes: boolean) => {
+        this.reachable = yes;
+      }),
+      broken: when(() => this.reopen()),
+      error: when((kind: 'network' | 'media' | 'other', detail: string, fatal: boolean) => {
+        this.counters[`${kind}Errors`]++;
+        if (fatal) this.counters.fatalErrors++;
+        this.lastError = detail;
+      }),
+    };
+  }
+
+  /** Opens another source after a short wait. */
+  private reopen(): void {
+    const begun = this.begun;
+    this.leave();
+    this.begun = false;
+    this.become(this.reachable ? (begun ? 'buffering' : 'connecting') : 'reconnecting');
+    this.reopenTimer = setTimeout(() => this.open(), this.reopening.delay());
+  }
+
+  /** Waits for a live show. The picture of an ended one stays until the next. */
+  private await(state: 'waiting' | 'ended'): void {
+    if (state === 'waiting') this.leave();
+    if (this.watch) return;
+    this.behindByChoice = false;
+    this.become(state);
+    const found = (presence: Presence) => {
+      if (presence === 'live') this.open();
+      else if (presence === 'unreachable') this.become('reconnecting');
+      else this.become(state);
+    };
+    this.watch = new Watch(this.url, found);
+    this.watch.start();
+    if (state === 'ended' && !this.begun) {
+      this.source?.close();
+      this.source = null;
+    }
+  }
+
+  // What the element tells.
+
+  private play(): void {
+    this.video.play().then(
+      () => {
+        this.blocked = false;
+      },
+      (error: unknown) => {
+        if (error instanceof DOMException && error.name === 'NotAllowedError') this.refused();
+      },
+    );
+  }
+
+  /** The browser refused to play: with sound it may be that, without it waits for a touch. */
+  private refused(): void {
+    if (!this.video.muted) {
+      this.video.muted = true;
+      this.play();
+      return;
+    }
+    this.blocked = true;
+    this.settle();
+  }
+
+  private paused(): void {
+    if (!this.source || this.video.ended || document.hidden || !this.begun) return;
+    // Not this page's button: a headset's, or the system's.
+    if (this.wanted) {
+      this.wanted = false;
+      this.behindByChoice = true;
+    }
+    this.settle();
+  }
+
+  private over(): void {
+    this.closed = true;
+    this.await('ended');
+  }
+
+  private shown(): void {
+    if (document.hidden || !this.source || !this.wanted) return;
+    if (this.video.paused && this.begun && !this.closed) this.play();
+    if (!this.behindByChoice && this.behind) this.jumpToLive();
+  }
+
+  private online(): void {
+    if (this.current === 'reconnecting' && !this.source) this.open();
+  }
+
+  /** Playback came to a stop for want of media. */
+  private stopped(): void {
+    if (!this.begun || this.stalledAt > 0 || this.video.seeking || this.video.paused || this.closed) return;
+    this.stalledAt = performance.now();
+    this.hostGone = false;
+    // Held until there is enough in front again: else the first new part would play at once, and the second come late.
+    this.video.playbackRate = 0;
+  }
+
+  /** The element says that it plays. */
+  private moved(): void {
+    if (this.begun) return;
+    this.begun = true;
+    this.reopening.reset();
+    this.settle();
+  }
+
+  // The clock.
+
+  private tick(): void {
+    const now = performance.now();
+    const seconds = this.tickedAt > 0 ? (now - this.tickedAt) / 1000 : 0;
+    this.tickedAt = now;
+    if (!this.source || this.watch) return;
+    const timing = this.timing();
+    if (this.stalledAt > 0) this.hold(timing, now);
+    else if (this.begun && !this.video.paused) this.steer(timing, seconds);
+    this.settle();
+    this.guard(now);
+  }
+
+  /** Ends a stall when there is enough to go on with. */
+  private hold(timing: Timing, now: number): void {
+    if (this.gone(timing, now)) this.hostGone = true;
+    const moving = this.video.playbackRate > 0 && this.video.currentTime !== this.lastTime;
+    this.lastTime = this.video.currentTime;
+    if (moving) {
+      this.stalledAt = 0;
+      if (this.hostGone) this.counters.absences++;
+      else {
+        this.counters.stalls++;
+        this.governor.stalled();
+      }
+      return;
+    }
+    const enough = Math.min(refill, timing.holdBack ?? refill);
+    if (this.closed || this.ahead() >= enough) this.video.playbackRate = 1;
+  }
+
+  private steer(timing: Timing, seconds: number): void {
+    this.governor.pass(seconds);
+    if (this.closed || this.behindByChoice) {
+      this.video.playbackRate = 1;
+      return;
+    }
+    if (!document.hidden && this.governor.behind(timing) > jumpAt && !this.video.seeking) {
+      this.jumpToLive();
+      return;
+    }
+    const rate = this.governor.rate(timing, this.ahead());
+    if (Math.abs(rate - this.video.playbackRate) > 0.005) this.video.playbackRate = rate;
+  }
+
+  /** Starts afresh what does not move although it should. */
+  private guard(now: number): void {
+    if (!this.wanted || this.blocked || document.hidden) return;
+    const waited = (since: number) => (now - since) / 1000;
+    const growing = waited(this.advancedAt) < stuckAfter / 2;
+    const stuck = this.stalledAt > 0 && growing && !this.hostGone && waited(this.stalledAt) > stuckAfter;
+    const never = !this.begun && this.openedAt > 0 && waited(this.openedAt) > startWithin;
+    if (stuck || never) this.reopen();
+  }
+
+  /** Finds the state that fits. */
+  private settle(): void {
+    if (!this.source || this.watch) return;
+    const now = performance.now();
+    if (this.blocked) this.become('blocked');
+    else if (this.begun && !this.wanted) this.become('paused');
+    else if (this.begun && this.stalledAt === 0) this.become('playing');
+    else if (!this.reachable) this.become('reconnecting');
+    else if (this.gone(this.timing(), now)) this.become('away');
+    else if (!this.begun) this.become('connecting');
+    // A moment's stall is not worth a word on the screen.
+    else if (now - this.stalledAt > 400) this.become(this.hostGone ? 'away' : 'buffering');
+  }
+
+  private become(state: State): void {
+    if (state === this.current) return;
+    this.current = state;
+    this.log.push({ state, at: Math.round(performance.now()) });
+    if (this.log.length > 200) this.log.shift();
+    this.onchange();
+  }
+
+  private gone(timing: Timing, now: number): boolean {
+    return (now - this.advancedAt) / 1000 > Math.max(awayAfter, awaySteps * timing.step);
+  }
+
+  private timing(): Timing {
+    return this.source?.timing() ?? noTiming;
+  }
+
+  /** How much media lies in front of the playhead; s. */
+  private ahead(): number {
+    const { buffered, currentTime } = this.video;
+    return buffered.length > 0 ? Math.max(0, buffered.end(buffered.length - 1) - currentTime) : 0;
+  }
+}

@@ -1,0 +1,40 @@
+/** What a source tells its player. */
+export interface SourceEvents {
+  /** There is no stream at the address. */
+  absent(): void;
+  /** The first playlists are read: media can be played. */
+  ready(): void;
+  /** A playlist came that has media the one before had not. */
+  advanced(): void;
+  /** The show is over. unseen tells that it was so when it was first looked at. */
+  closed(unseen: boolean): void;
+  /** Whether requests get any answer at all. */
+  reachable(yes: boolean): void;
+  /** The source cannot go on; another has to be opened in its place. */
+  broken(): void;
+  /** Something went wrong, for the statistics. */
+  error(kind: 'network' | 'media' | 'other', detail: string, fatal: boolean): void;
+}
+
+/** Where playback is in a live stream; times in seconds, null when not known. */
+export interface Timing {
+  /** From the edge of what the server has published, as it moves on, to the playhead. */
+  behindEdge: number | null;
+  /** How far behind the edge the stream asks players to stay: PART-HOLD-BACK, else HOLD-BACK. */
+  holdBack: number | null;
+  /** The capture time of the picture that is shown, in ms since 1970. */
+  shownAt: number | null;
+  /** How often the playlist grows: the part target, else the target duration. */
+  step: number;
+}
+
+/** A Source brings a stream's media into a video element. */
+export interface Source {
+  /** Begins. */
+  open(): void;
+  /** Lets the element go; the source is of no use any more. */
+  close(): void;
+  timing(): Timing;
+  /** Where in the element's time to play to be live; null when not known. */
+  livePosition(): number | null;
+}

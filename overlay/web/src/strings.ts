@@ -1,0 +1,120 @@
+/** The pages' words in one language. */
+export interface Strings {
+  readonly streams: string;
+  readonly noStreams: string;
+  readonly unreachable: string;
+  readonly live: string;
+  readonly jump: string;
+  readonly play: string;
+  readonly pause: string;
+  readonly mute: string;
+  readonly unmute: string;
+  readonly fullscreen: string;
+  readonly behind: (seconds: string) => string;
+  readonly connecting: string;
+  readonly buffering: string;
+  readonly reconnecting: string;
+  readonly waiting: string;
+  readonly waitingMore: string;
+  readonly away: string;
+  readonly awayMore: string;
+  readonly ended: string;
+  readonly endedMore: string;
+  readonly paused: string;
+  readonly blocked: string;
+  readonly unsupported: string;
+  readonly unsupportedMore: string;
+}
+
+const en: Strings = {
+  streams: 'Live now',
+  noStreams: 'Nobody is live at the moment. Shows appear here as they start.',
+  unreachable: 'The server cannot be reached. Trying again…',
+  live: 'LIVE',
+  jump: 'Jump to live',
+  play: 'Play',
+  pause: 'Pause',
+  mute: 'Mute',
+  unmute: 'Unmute',
+  fullscreen: 'Full screen',
+  behind: (seconds) => `${seconds} s`,
+  connecting: 'Connecting…',
+  buffering: 'Loading…',
+  reconnecting: 'Reconnecting…',
+  waiting: 'Waiting for the host',
+  waitingMore: 'The show starts here by itself.',
+  away: 'The host will be right back',
+  awayMore: 'The show goes on here by itself.',
+  ended: 'The show has ended',
+  endedMore: 'Waiting for the host. The next show starts here by itself.',
+  paused: 'Paused',
+  blocked: 'Tap play to watch',
+  unsupported: 'This browser cannot play the show',
+  unsupportedMore: 'Please try a current version of Chrome, Edge, Firefox or Safari.',
+};
+
+const zh: Strings = {
+  streams: '正在直播',
+  noStreams: '目前没有直播。开播后会显示在这里。',
+  unreachable: '无法连接服务器，正在重试…',
+  live: '直播',
+  jump: '回到直播',
+  play: '播放',
+  pause: '暂停',
+  mute: '静音',
+  unmute: '打开声音',
+  fullscreen: '全屏',
+  behind: (seconds) => `${seconds} 秒`,
+  connecting: '正在连接…',
+  buffering: '正在加载…',
+  reconnecting: '正在重新连接…',
+  waiting: '等待主播开播',
+  waitingMore: '开播后将自动播放。',
+  away: '主播马上回来',
+  awayMore: '直播将自动继续。',
+  ended: '直播已结束',
+  endedMore: '等待主播，下一场直播将自动开始。',
+  paused: '已暂停',
+  blocked: '点击播放按钮观看',
+  unsupported: '此浏览器无法播放直播',
+  unsupportedMore: '请使用最新版本的 Chrome、Edge、Firefox 或 Safari。',
+};
+
+const es: Strings = {
+  streams: 'En directo',
+  noStreams: 'Ahora mismo no hay nadie en directo. Las emisiones aparecen aquí al empezar.',
+  unreachable: 'No se puede conectar con el servidor. Reintentando…',
+  live: 'EN VIVO',
+  jump: 'Volver al directo',
+  play: 'Reproducir',
+  pause: 'Pausar',
+  mute: 'Silenciar',
+  unmute: 'Activar sonido',
+  fullscreen: 'Pantalla completa',
+  behind: (seconds) => `${seconds} s`,
+  connecting: 'Conectando…',
+  buffering: 'Cargando…',
+  reconnecting: 'Reconectando…',
+  waiting: 'Esperando al anfitrión',
+  waitingMore: 'La emisión empezará aquí automáticamente.',
+  away: 'El anfitrión vuelve enseguida',
+  awayMore: 'La emisión continuará aquí automáticamente.',
+  ended: 'La emisión ha terminado',
+  endedMore: 'Esperando al anfitrión. La próxima emisión empezará aquí automáticamente.',
+  paused: 'En pausa',
+  blocked: 'Toca reproducir para ver la emisión',
+  unsupported: 'Este navegador no puede reproducir la emisión',
+  unsupportedMore: 'Prueba con una versión actual de Chrome, Edge, Firefox o Safari.',
+};
+
+const tables: Readonly<Record<string, Strings>> = { en, zh, es };
+
+/** The first of the reader's languages that there is a table for, else English; lang is for the document's attribute. */
+export function choose(languages: readonly string[]): { lang: string; strings: Strings } {
+  for (const tag of languages) {
+    const lang = tag.toLowerCase().split('-')[0] ?? '';
+    const strings = tables[lang];
+    if (strings) return { lang, strings };
+  }
+  return { lang: 'en', strings: en };
+}

@@ -1,0 +1,274 @@
+package packager
+
+import (
+	"slices"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/window"
+)
+
+// frameQueue holds audio frames that wait for video, with copies of their payloads. It is bounded by time: whoever adds
+// to it must see that it is drained once it spans too much.
+type frameQueue struct {
+	frames []stream.Frame
+	free   [][]byte
+}
+
+func (q *frameQueue) push(f *stream.Frame) {
+	var b []byte
+	if n := len(q.free); n > 0 {
+		b, q.free = q.free[n-1][:0], q.free[:n-1]
+	}
+	c := *f
+	c.Payload = append(b, f.Payload...)
+	q.frames = append(q.frames, c)
+}
+
+// pop removes the first frame and makes its buffer free for reuse.
+func (q *frameQueue) pop() {
+	if len(q.free) < 8 {
+		q.free = append(q.free, q.frames[0].Payload)
+	}
+	q.frames[0].Payload = nil
+	q.frames = slices.Delete(q.frames, 0, 1)
+}
+
+// span is the media time between the first frame's start and the last one's.
+func (q *frameQueue) span() window.Ticks {
+	if len(q.frames) < 2 {
+		return 0
+	}
+	first, last := &q.frames[0], &q.frames[len(q.frames)-1]
+	return inTicks(last.PTS, last.Track) - inTicks(first.PTS, first.Track)
+}
+
+// drain passes on the audio that video has caught up with, or all of it.
+func (p *Packager) drain(all bool) {
+	for len(p.queue.frames) > 0 {
+		f := &p.queue.frames[0]
+		if !p.ready(f, all) {
+			return
+		}
+		p.audioFrame(f)
+		p.queue.pop()
+	}
+}
+
+// ready tells whether an audio frame can be placed: every cut up to it is decided. Where video does not come, it decides
+// them in video's stead.
+func (p *Packager) ready(f *stream.Frame, all bool) bool {
+	if p.lead != nil && p.lead == p.audio && f.Era == p.era {
+		return true
+	}
+	if p.lead != nil && f.Era < p.era {
+		return true // to be dropped
+	}
+	if p.lead == nil || f.Era > p.era {
+		if all {
+			return true // to be dropped
+		}
+		patience := window.Ticks(leadPatience)
+		if !p.has(true) {
+			patience = trackGrace
+		}
+		if p.queue.span() < patience {
+			return false
+		}
+		return p.leadByAudio(f)
+	}
+	w := p.lead
+	reached := w.end
+	if w.open() {
+		reached = inTicks(w.lastDTS+w.frameTicks(), w.track)
+	}
+	at := inTicks(f.PTS, f.Track)
+	if all || at < reached || p.target == 0 && p.queue.span() < leadPatience {
+		return all || p.target > 0
+	}
+	if p.queue.span() < leadPatience {
+		return false
+	}
+	p.stall(w, at)
+	return true
+}
+
+// stall gives up on video until the given time.
+func (p *Packager) stall(w *writer, until window.Ticks) {
+	if w.open() {
+		p.settle(w)
+		next := w.lastDTS + w.frameTicks()
+		w.close(w.clip(inTicks(next, w.track)), next)
+	}
+	p.settle(w)
+	if !p.needKey && w.pending == nil {
+		// The gap gets segments of its own: in front of a boundary a part may be short.
+		p.cut(w, w.end+p.keyOffset, false)
+		p.clean = false
+	}
+	p.gapLead(w, max(until+1, w.end+p.target))
+	w.lastDTS, w.measured = -1, false
+	p.needKey = true
+}
+
+// leadByAudio begins an era, or the presentation, with audio alone.
+func (p *Packager) leadByAudio(f *stream.Frame) bool {
+	init := p.init(f.Track)
+	if init == nil {
+		return true
+	}
+	discontinuity := p.lead != nil
+	p.flush()
+	at := inTicks(f.PTS, f.Track)
+	w := p.audioWriter(f, init)
+	w.restart(at)
+	p.lead = w
+	p.startEra(f, at)
+	p.cut(w, at, discontinuity)
+	p.follow = nil
+	return true
+}
+
+// audioWriter returns the audio rendition's writer, for f's track.
+func (p *Packager) audioWriter(f *stream.Frame, init *window.Init) *writer {
+	if p.audio == nil {
+		msn := p.nextMSN
+		if len(p.follow) > 0 {
+			msn = p.follow[0].msn
+		}
+		p.audio = &writer{p: p, r: p.out.AddRendition("audio", false, msn), lastDTS: -1}
+		p.audio.restart(0)
+	}
+	p.audio.track, p.audio.init = f.Track, init
+	p.out.AddInit(p.audio.r, init)
+	return p.audio
+}
+
+// audioFrame places one audio frame.
+func (p *Packager) audioFrame(f *stream.Frame) {
+	if p.lead == nil || f.Era != p.era {
+		p.opt.Metrics.drop(dropOldEra)
+		return
+	}
+	length := inTicks(f.Duration, f.Track)
+	at := inTicks(f.PTS, f.Track)
+	if p.audio == nil {
+		p.trimFollow(at + length/2)
+	}
+	w := p.audio
+	if w == nil || w.track != f.Track {
+		if w = p.changeAudio(f); w == nil {
+			return
+		}
+	}
+	if w.interval = f.Duration; w.interval <= 0 {
+		w.interval = int64(f.Track.FrameSamples)
+	}
+	if w == p.lead {
+		p.leadAudio(w, f, at)
+		return
+	}
+	for len(p.follow) > 0 && at+length/2 >= p.follow[0].at {
+		p.enterCut(w, at)
+	}
+	if !w.started {
+		p.opt.Metrics.drop(dropBeforeStart)
+		return
+	}
+	p.place(w, f, at)
+	next := w.lastDTS + w.frameTicks()
+	end := inTicks(next, w.track)
+	if len(p.follow) > 0 && w.open() && end+length/2 >= p.follow[0].at {
+		w.close(end, next)
+	}
+}
+
+// trimFollow forgets cuts that a rendition beginning at the given time has missed.
+func (p *Packager) trimFollow(at window.Ticks) {
+	for len(p.follow) > 1 && p.follow[1].at <= at {
+		p.follow = p.follow[1:]
+	}
+}
+
+// changeAudio takes the audio rendition to f's track; nil while that must wait.
+func (p *Packager) changeAudio(f *stream.Frame) *writer {
+	if p.audio != nil && p.audio.started && p.audio.track.CodecString != "" && f.Track != p.audio.track && p.lead != p.audio && !p.atBreak() {
+		p.opt.Metrics.drop(dropTrackChange)
+		return nil
+	}
+	init := p.init(f.Track)
+	if init == nil {
+		return nil
+	}
+	if p.audio != nil && p.audio == p.lead && p.audio.started {
+		p.flush()
+		w := p.audioWriter(f, init)
+		w.fresh = true
+		p.cut(w, inTicks(f.PTS, f.Track), true)
+		p.follow = nil
+		return w
+	}
+	w := p.audioWriter(f, init)
+	w.fresh = true
+	return w
+}
+
+// atBreak tells whether the audio rendition's next segment begins with a discontinuity.
+func (p *Packager) atBreak() bool {
+	return len(p.follow) > 0 && p.follow[0].begin.Discontinuity || !p.audio.started
+}
+
+// enterCut takes the following rendition over one boundary.
+func (p *Packager) enterCut(w *writer, at window.Ticks) {
+	c := p.follow[0]
+	p.follow = p.follow[1:]
+	if w.started {
+		if w.open() {
+			next := w.lastDTS + w.frameTicks()
+			w.close(w.clip(inTicks(next, w.track)), next)
+		}
+		if c.at-w.end > inTicks(w.frameTicks(), w.track) {
+			w.gap(c.at)
+		}
+		if w.pending != nil {
+			w.gap(max(c.at, w.end+1))
+		}
+	} else {
+		w.end = c.at
+	}
+	w.begin(c)
+}
+
+// place adds a frame to the following or leading audio rendition.
+func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
+	length := inTicks(w.frameTicks(), w.track)
+	if w.open() {
+		next := w.lastDTS + w.frameTicks()
+		here := inTicks(next, w.track)
+		if at-here > length/2 || p.target > 0 && at+length > w.end+p.target+window.Rate/1000 {
+			w.close(w.clip(here), next)
+		}
+	}
+	if !w.open() {
+		if at-w.end > length && w.started {
+			w.gap(at)
+		}
+		w.decode, w.fresh = f.DTS, false
+	}
+	w.add(f)
+	p.closeAfter(w)
+}
+
+// leadAudio adds a frame where there is no video.
+func (p *Packager) leadAudio(w *writer, f *stream.Frame, at window.Ticks) {
+	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
+	if w.pending == nil && at-w.segment >= goal-keyTolerance/5 {
+		if w.open() {
+			p.settle(w)
+			next := w.lastDTS + w.frameTicks()
+			w.close(w.clip(inTicks(next, w.track)), next)
+		}
+		p.cut(w, at, false)
+		p.follow = nil
+	}
+	p.place(w, f, at)
+}

@@ -1,0 +1,300 @@
+package hls
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"pushcart/packager/playlist"
+	"pushcart/packager/window"
+)
+
+// Caching of playlists. One that was asked for by position is right for as long as it can be of use to anyone: the
+// low-latency profile asks for six target durations. The bare one is out of date within a part.
+const (
+	cacheBare    = "public, max-age=1"
+	cacheFailure = "public, max-age=1"
+)
+
+const playlistType = "application/vnd.apple.mpegurl"
+
+// directives are the _HLS_ parameters of a request (rfc8216bis 6.2.5).
+type directives struct {
+	position window.Position // Part is -1 when only a segment is asked for
+	block    bool
+	skip     playlist.Skip
+}
+
+// parseDirectives reads the query. Directives it does not know are ignored, as the specification asks.
+func parseDirectives(query string) (d directives, err error) {
+	d.position.Part = -1
+	if query == "" {
+		return d, nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return d, fmt.Errorf("the query cannot be parsed")
+	}
+	if v, ok := values["_HLS_msn"]; ok {
+		if d.position.MSN, err = parseNumber(v[0]); err != nil {
+			return d, fmt.Errorf("_HLS_msn must be a decimal number")
+		}
+		d.block = true
+	}
+	if v, ok := values["_HLS_part"]; ok {
+		n, err := parseNumber(v[0])
+		if err != nil {
+			return d, fmt.Errorf("_HLS_part must be a decimal number")
+		}
+		if !d.block {
+			return d, fmt.Errorf("_HLS_part needs _HLS_msn")
+		}
+		d.position.Part = int(n)
+	}
+	if v, ok := values["_HLS_skip"]; ok {
+		switch v[0] {
+		case "YES":
+			d.skip = playlist.SkipSegments
+		case "v2":
+			d.skip = playlist.SkipDateRanges
+		default:
+			return d, fmt.Errorf("_HLS_skip must be YES or v2")
+		}
+	}
+	return d, nil
+}
+
+// document is a rendered playlist.
+type document struct {
+	plain []byte
+	etag  string
+
+	once sync.Once
+	zip  []byte
+}
+
+var gzipWriters = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	return w
+}}
+
+// gzip compresses the document when the first viewer asks for it so.
+func (d *document) gzip() []byte {
+	d.once.Do(func() {
+		var b bytes.Buffer
+		w := gzipWriters.Get().(*gzip.Writer)
+		w.Reset(&b)
+		w.Write(d.plain)
+		w.Close()
+		gzipWriters.Put(w)
+		d.zip = bytes.Clone(b.Bytes())
+	})
+	return d.zip
+}
+
+// Memo slots of a snapshot. The skip levels that give the same text share one.
+const (
+	memoFull = iota
+	memoDelta
+	memoMultivariant
+)
+
+// render returns a snapshot's playlist.
+func render(p *window.Presentation, s *window.Snapshot, partTarget window.Ticks, skip playlist.Skip) *document {
+	slot, suffix := memoFull, ""
+	if skip != playlist.NoSkip {
+		slot, suffix = memoDelta, "-d"
+	}
+	return s.Memo[slot].Get(func() any {
+		return &document{plain: playlist.Media(s, p.Settings, partTarget, skip), etag: tip(p, s) + suffix}
+	}).(*document)
+}
+
+// tip names a snapshot's state, for ETags.
+func tip(p *window.Presentation, s *window.Snapshot) string {
+	last, _ := s.Last()
+	tag := strconv.FormatInt(p.Settings.Gen, 10) + "-" + strconv.FormatInt(last.MSN, 10) + "." + strconv.Itoa(last.Part)
+	if s.Open() == nil {
+		tag += "c"
+	}
+	if s.Ended {
+		tag += "e"
+	}
+	return tag
+}
+
+// startupWait is how long the first viewers wait for a presentation whose publisher has only just arrived.
+const startupWait = 5 * time.Second
+
+// multivariant answers for index.m3u8.
+func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, e *entry) {
+	p := e.presentations[0]
+	e.audience.seen(r, h.opt.Now())
+	v := p.Load()
+	if len(v.Variants) == 0 && !v.Ended {
+		release, ok := h.enter(w, r)
+		if !ok {
+			return
+		}
+		defer release()
+		timer := time.NewTimer(startupWait)
+		defer timer.Stop()
+		for len(v.Variants) == 0 && !v.Ended {
+			select {
+			case <-v.Changed():
+				v = p.Load()
+			case <-timer.C:
+				h.fail(w, kindMultivariant, http.StatusNotFound, "the stream has begun, but nothing to play has come yet")
+				return
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	if len(v.Variants) == 0 {
+		h.fail(w, kindMultivariant, http.StatusNotFound, "the stream ended before anything to play had come")
+		return
+	}
+	s := v.Variants[0].Video.Load()
+	doc := s.Memo[memoMultivariant].Get(func() any {
+		return &document{plain: playlist.Multivariant(v), etag: tip(p, s) + "-m" + strconv.Itoa(len(v.Renditions))}
+	}).(*document)
+	h.sendPlaylist(w, r, kindMultivariant, doc, cacheBare)
+}
+
+// playlist answers for a media playlist.
+func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, rend *window.Rendition) {
+	p := e.presentations[0]
+	d, err := parseDirectives(r.URL.RawQuery)
+	if err != nil {
+		h.fail(w, kindPlaylist, http.StatusBadRequest, err.Error())
+		return
+	}
+	e.audience.seen(r, h.opt.Now())
+	s := rend.Load()
+	if last, ok := s.Last(); !ok && !d.block {
+		d.block = true // the first part is on its way
+		d.position = window.Position{MSN: s.NextMSN, Part: 0}
+	} else if ok && d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) {
+		h.fail(w, kindPlaylist, http.StatusBadRequest, "that position is too far ahead of the live edge")
+		return
+	}
+	cache := cacheBare
+	if d.block {
+		cache = "public, max-age=" + strconv.Itoa(6*p.Settings.TargetDuration)
+		if s = h.await(w, r, kindPlaylist, p, rend, func(s *window.Snapshot) bool { return s.Has(d.position) }); s == nil {
+			return
+		}
+	}
+	if s.Ended {
+		cache = cacheBare
+	}
+	h.sendPlaylist(w, r, kindPlaylist, render(p, s, p.Load().PartTarget, d.skip), cache)
+}
+
+// tooFar tells whether a position is further ahead than a playlist may be asked for (rfc8216bis 6.2.5.2): two segments, or
+// the advance part limit.
+func tooFar(want, last window.Position, partTarget window.Ticks) bool {
+	if want.MSN > last.MSN+2 {
+		return true
+	}
+	limit := 3
+	if partTarget > 0 && partTarget < window.Rate {
+		limit = int((3*window.Rate + partTarget - 1) / partTarget)
+	}
+	return want.MSN == last.MSN && want.Part > last.Part+limit
+}
+
+// await waits until a rendition's snapshot satisfies done, or has ended, and returns it. It returns nil after answering
+// the request itself: with 503 when the wait outlasted three target durations (rfc8216bis 6.2.5.2).
+func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation, rend *window.Rendition, done func(*window.Snapshot) bool) *window.Snapshot {
+	s := rend.Load()
+	if done(s) || s.Ended {
+		return s
+	}
+	release, ok := h.enter(w, r)
+	if !ok {
+		return nil
+	}
+	defer release()
+	timer := time.NewTimer(3 * time.Duration(p.Settings.TargetDuration) * time.Second)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.Changed():
+			if s = rend.Load(); done(s) || s.Ended {
+				h.opt.Metrics.wake.Observe(h.opt.Now().Sub(s.At).Seconds())
+				return s
+			}
+		case <-timer.C:
+			h.fail(w, k, http.StatusServiceUnavailable, "nothing new came within three target durations")
+			return nil
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+// sendPlaylist answers with a document.
+func (h *Handler) sendPlaylist(w http.ResponseWriter, r *http.Request, k kind, doc *document, cache string) {
+	body, etag := doc.plain, `"`+doc.etag+`"`
+	head := w.Header()
+	if acceptsGzip(r) {
+		body, etag = doc.gzip(), `"`+doc.etag+`-gz"`
+		head["Content-Encoding"] = encodingGzip
+	}
+	head["Vary"] = varyEncoding
+	head["Content-Type"] = typePlaylist
+	head["Cache-Control"] = []string{cache}
+	head["Etag"] = []string{etag}
+	if matches(r.Header.Get("If-None-Match"), etag) {
+		delete(head, "Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		h.opt.Metrics.request(k, http.StatusNotModified, 0)
+		return
+	}
+	head["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if r.Method == http.MethodHead {
+		body = nil
+	}
+	n, _ := w.Write(body)
+	h.opt.Metrics.request(k, http.StatusOK, n)
+}
+
+var (
+	encodingGzip = []string{"gzip"}
+	varyEncoding = []string{"Accept-Encoding"}
+	typePlaylist = []string{playlistType}
+)
+
+// acceptsGzip tells whether the client takes gzip; a quality of zero means that it does not.
+func acceptsGzip(r *http.Request) bool {
+	for field := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(field, ";")
+		if name = strings.TrimSpace(name); name == "gzip" || name == "*" {
+			q = strings.ReplaceAll(q, " ", "")
+			return strings.Trim(strings.TrimPrefix(q, "q="), "0.") != "" || q == ""
+		}
+	}
+	return false
+}
+
+// matches tells whether an If-None-Match field names the tag (RFC 9110 13.1.2).
+func matches(field, etag string) bool {
+	if field == "" {
+		return false
+	}
+	for f := range strings.SplitSeq(field, ",") {
+		f = strings.TrimPrefix(strings.TrimSpace(f), "W/")
+		if f == etag || f == "*" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package hls
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"pushcart/packager/window"
+)
+
+// Registry knows which presentations can be asked for under which name.
+type Registry struct {
+	mu      sync.RWMutex // guards entries
+	entries map[string]*entry
+}
+
+// entry is one stream name's presentations, the newest first: the older ones only for their segments.
+type entry struct {
+	presentations []*window.Presentation
+	audience      *audience
+}
+
+// NewRegistry makes an empty registry.
+func NewRegistry() *Registry { return &Registry{entries: map[string]*entry{}} }
+
+// Add makes a presentation the one that its name stands for.
+func (g *Registry) Add(p *window.Presentation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := &entry{presentations: []*window.Presentation{p}, audience: newAudience()}
+	if old := g.entries[p.Stream]; old != nil {
+		next.presentations = append(next.presentations, old.presentations...)
+		next.audience = old.audience
+	}
+	g.entries[p.Stream] = next
+}
+
+// Remove forgets a presentation.
+func (g *Registry) Remove(p *window.Presentation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old := g.entries[p.Stream]
+	if old == nil {
+		return
+	}
+	next := &entry{audience: old.audience}
+	next.presentations = slices.DeleteFunc(slices.Clone(old.presentations), func(o *window.Presentation) bool { return o == p })
+	if len(next.presentations) == 0 {
+		delete(g.entries, p.Stream)
+		return
+	}
+	g.entries[p.Stream] = next
+}
+
+func (g *Registry) get(name string) *entry {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.entries[name]
+}
+
+// Viewers estimates how many distinct viewers asked for a playlist of the stream in the ten seconds before now.
+func (g *Registry) Viewers(name string, now time.Time) int {
+	if e := g.get(name); e != nil {
+		return e.audience.count(now)
+	}
+	return 0
+}
+
+// Bytes is how much media all presentations keep in memory.
+func (g *Registry) Bytes() int {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	n := 0
+	for _, e := range g.entries {
+		for _, p := range e.presentations {
+			for _, r := range p.Load().Renditions {
+				n += r.Load().Bytes()
+			}
+		}
+	}
+	return n
+}

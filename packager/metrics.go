@@ -1,0 +1,55 @@
+package packager
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics counts what packagers make.
+type Metrics struct {
+	videoParts, audioParts, segments, bytes, gaps prometheus.Counter
+	discontinuities                               prometheus.Counter
+	drops                                         *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	parts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pushcart_packager_parts_total", Help: "Partial segments published, by kind of rendition."}, []string{"kind"})
+	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pushcart_packager_dropped_frames_total", Help: "Frames that could not be packaged, by reason."}, []string{"reason"})
+	reg.MustRegister(parts, drops)
+	return &Metrics{
+		videoParts: parts.WithLabelValues("video"), audioParts: parts.WithLabelValues("audio"), drops: drops,
+		segments:        counter("pushcart_packager_segments_total", "Segments begun, over all renditions."),
+		bytes:           counter("pushcart_packager_bytes_total", "Bytes of media published."),
+		gaps:            counter("pushcart_packager_gap_parts_total", "Partial segments published as gaps, because no media came for their time."),
+		discontinuities: counter("pushcart_packager_discontinuities_total", "Discontinuities: publishers that came back, clocks that jumped, codec data that changed."),
+	}
+}
+
+func (m *Metrics) part(video bool, size int, segment bool) {
+	if video {
+		m.videoParts.Inc()
+	} else {
+		m.audioParts.Inc()
+	}
+	if segment {
+		m.segments.Inc()
+	}
+	m.bytes.Add(float64(size))
+}
+
+// Reasons for which the packager drops frames.
+const (
+	dropBeforeKey    = "before_keyframe"
+	dropBeforeStart  = "before_start"
+	dropLate         = "late"
+	dropOldEra       = "old_era"
+	dropTrackChange  = "track_change"
+	dropUnpackagable = "unpackagable"
+)
+
+func (m *Metrics) drop(reason string) { m.drops.WithLabelValues(reason).Inc() }

@@ -1,0 +1,398 @@
+// Package packager cuts a stream's frames into parts and segments and puts them into a window.
+package packager
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/fmp4"
+	"pushcart/packager/window"
+)
+
+// Options sets a packager up.
+type Options struct {
+	Settings Settings
+	// Gen and FirstMSN number the presentation's segments.
+	Gen, FirstMSN int64
+	Metrics       *Metrics
+	Log           *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Packager packages one stream. It is a stream.Consumer; all its state belongs to whoever calls that.
+//
+// One rendition leads: video, or audio where there is no video. It decides where segments begin, and the other follows at
+// the same presentation times with the same numbers. Audio waits until video has got as far, which costs the viewer
+// nothing: both are needed to play.
+type Packager struct {
+	opt Options
+	out *window.Presentation
+
+	tracks       []*stream.Track
+	video, audio *writer // nil until the rendition exists
+	lead         *writer // nil before the first frame
+	era          int     // of lead's present frames
+	target       window.Ticks
+	queue        frameQueue // audio that waits for video
+
+	nextMSN   int64
+	sequence  int64 // EXT-X-DISCONTINUITY-SEQUENCE of the present segment
+	current   *cut  // lead's present segment
+	follow    []*cut
+	wallBase  time.Time    // clock at wallStart
+	wallStart window.Ticks // announced time in this era
+	keyOffset window.Ticks // composition offset of the last key frame
+	needKey   bool         // video's references are lost
+	clean     bool         // the present segment began with a key frame
+	cadence   window.Ticks // length of the last segment that a key frame ended
+	steady    bool         // the one before was as long
+	began     window.Ticks // media time of the era's start, for trackGrace
+	published bool         // variants are set
+	variants  int          // renditions that the variants know
+}
+
+// New makes a packager that writes into a presentation of its own.
+func New(name string, opt Options) *Packager {
+	seconds := int((opt.Settings.MaxSegmentDuration + time.Second - 1) / time.Second)
+	return &Packager{
+		opt: opt,
+		out: window.NewPresentation(name, window.Settings{
+			TargetDuration: seconds, DVR: opt.Settings.DVR, FirstMSN: opt.FirstMSN, Gen: opt.Gen, Now: opt.Now,
+		}),
+		nextMSN: opt.FirstMSN,
+	}
+}
+
+// Presentation that the packager writes.
+func (p *Packager) Presentation() *window.Presentation { return p.out }
+
+// Tracks implements stream.Consumer.
+func (p *Packager) Tracks(tracks []*stream.Track) { p.tracks = tracks }
+
+// Data implements stream.Consumer. Nothing in a presentation is made of data messages alone.
+func (p *Packager) Data(*stream.Data) {}
+
+// Away implements stream.Consumer: what came so far is published; the presentation stays open.
+func (p *Packager) Away() {
+	p.drain(true)
+	p.flush()
+}
+
+// End implements stream.Consumer.
+func (p *Packager) End() {
+	p.drain(true)
+	p.flush()
+	p.publish(true)
+	p.out.End()
+}
+
+// flush closes the open parts with what they have.
+func (p *Packager) flush() {
+	for _, w := range []*writer{p.video, p.audio} {
+		if w != nil && w.open() {
+			next := w.lastDTS + w.frameTicks()
+			w.close(inTicks(next, w.track), next)
+		}
+	}
+}
+
+// frameTicks is how long the last frame is taken to be, in the track's ticks.
+func (w *writer) frameTicks() int64 {
+	if w.track.FrameSamples > 0 {
+		return int64(w.track.FrameSamples)
+	}
+	return w.interval
+}
+
+// Frame implements stream.Consumer.
+func (p *Packager) Frame(f *stream.Frame) {
+	if f.Track.Video() {
+		p.videoFrame(f)
+	} else {
+		p.queue.push(f)
+	}
+	p.drain(false)
+	p.publish(false)
+}
+
+// has tells whether the publisher declared a track of the kind.
+func (p *Packager) has(video bool) bool {
+	for _, t := range p.tracks {
+		if t.Video() == video {
+			return true
+		}
+	}
+	return false
+}
+
+// videoFrame takes the leading track's frame.
+func (p *Packager) videoFrame(f *stream.Frame) {
+	w := p.video
+	if w == nil || f.Era != p.era || f.Track != w.track || p.lead != w {
+		if !f.Key {
+			p.opt.Metrics.drop(dropBeforeKey)
+			return
+		}
+		if w = p.enterVideo(f); w == nil {
+			return
+		}
+	}
+	at := inTicks(f.DTS, f.Track)
+	if p.needKey && !f.Key {
+		p.opt.Metrics.drop(dropBeforeKey)
+		return
+	}
+	if !w.open() && at+w.length() <= w.end && w.started {
+		// The time of this frame has been given up as a gap.
+		p.opt.Metrics.drop(dropLate)
+		p.needKey = true
+		return
+	}
+	p.needKey = false
+	w.predict(f.DTS)
+	p.closeBefore(w, f.DTS, at)
+	if p.target > 0 && !w.open() && at+w.length()-w.end > p.target {
+		p.gapLead(w, at)
+	}
+	p.cutBefore(w, f, at)
+	if f.Key {
+		p.keyOffset = inTicks(f.PTS-f.DTS, f.Track)
+	}
+	w.add(f)
+	p.closeAfter(w)
+}
+
+// enterVideo makes f, a key frame, the first of an era, of a track or of the presentation; nil when it cannot be packaged.
+func (p *Packager) enterVideo(f *stream.Frame) *writer {
+	w := p.video
+	init := p.init(f.Track)
+	if init == nil {
+		return nil
+	}
+	at := inTicks(f.DTS, f.Track)
+	discontinuity := p.lead != nil && (f.Era != p.era || w != nil && f.Track != w.track)
+	if p.lead != nil {
+		// What is still waiting belongs in front of the cut.
+		if f.Era == p.era {
+			p.drain(true)
+		}
+		p.flush()
+	}
+	if w == nil {
+		w = &writer{p: p, r: p.out.AddRendition("video", true, p.nextMSN), lastDTS: -1}
+		p.video = w
+	}
+	if f.Era != p.era || w.track == nil {
+		w.restart(at)
+	}
+	w.track, w.init = f.Track, init
+	w.measured = w.measured && !discontinuity
+	p.out.AddInit(w.r, init)
+	p.lead = w
+	if f.Era != p.era {
+		p.startEra(f, at)
+	}
+	w.predict(f.DTS)
+	if w.end < at || discontinuity {
+		w.end = max(w.end, at)
+	}
+	p.cut(w, inTicks(f.PTS, f.Track), discontinuity)
+	p.clean = true
+	return w
+}
+
+// startEra begins counting time anew with f.
+func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
+	p.era = f.Era
+	p.wallBase, p.wallStart = f.Wall, at
+	p.began = at
+	p.follow = nil
+	if p.audio != nil && p.audio != p.lead {
+		p.audio.restart(at)
+	}
+}
+
+// init makes and names a track's initialisation section; nil when the track cannot be packaged.
+func (p *Packager) init(t *stream.Track) *window.Init {
+	data, err := fmp4.Init(t)
+	if err != nil {
+		p.opt.Metrics.drop(dropUnpackagable)
+		p.opt.Log.Error("track cannot be packaged", "track", t.ID, "error", err)
+		return nil
+	}
+	sum := sha256.Sum256(data)
+	return &window.Init{Name: "init-" + hex.EncodeToString(sum[:8]) + ".mp4", Data: data}
+}
+
+// cut begins a segment in the leading rendition at its present end, and tells the others.
+func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
+	if discontinuity {
+		p.sequence++
+		p.opt.Metrics.discontinuities.Inc()
+	}
+	c := &cut{msn: p.nextMSN, at: at, begin: window.Segment{
+		Wall:          p.wallBase.Add(window.Duration(w.end - p.wallStart)),
+		Discontinuity: discontinuity, DiscontinuitySequence: p.sequence,
+	}}
+	p.nextMSN++
+	p.current = c
+	p.follow = append(p.follow, c)
+	w.begin(c)
+}
+
+// closeBefore closes the open part of a leading rendition when the frame that has now come, at dts, no longer fits it.
+func (p *Packager) closeBefore(w *writer, dts int64, at window.Ticks) {
+	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 {
+		w.close(w.clip(at), dts)
+	}
+}
+
+// cutBefore begins a segment with f where one is due.
+func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
+	if p.target == 0 && !w.open() || w.pending != nil {
+		return
+	}
+	length := at - w.segment
+	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
+	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
+	key := f.Key && (length >= goal-keyTolerance || !p.clean)
+	full := max(length, w.end-w.segment)+w.length() > limit+maxTolerance
+	if !key && !full {
+		return
+	}
+	if w.open() {
+		p.settle(w)
+		w.close(w.clip(at), f.DTS)
+	}
+	start := at + p.keyOffset
+	if f.Key {
+		start = inTicks(f.PTS, f.Track)
+	}
+	p.steady = key && abs(length-p.cadence) <= w.length()/2
+	p.cadence = length
+	p.cut(w, start, false)
+	p.clean = f.Key
+}
+
+// expectCut tells whether a part that ends at the given time is likely the last of its segment.
+func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
+	if w != p.lead && len(p.follow) > 0 {
+		return end+w.length()/2 >= p.follow[0].at
+	}
+	if !p.steady || p.current == nil {
+		return false
+	}
+	start := w.segment
+	if w != p.lead {
+		start = p.current.at
+	}
+	return abs(end-start-p.cadence) <= w.length()/2
+}
+
+// closeAfter closes the open part as soon as no further frame will fit it.
+func (p *Packager) closeAfter(w *writer) {
+	next := w.lastDTS + w.frameTicks()
+	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
+	if p.target == 0 {
+		goal := window.FromDuration(p.opt.Settings.PartDuration)
+		known := w.measured || w.track.FrameRate > 0 || !w.r.Video
+		if !known || end-w.end < goal-length/2 {
+			return
+		}
+		p.settle(w)
+	}
+	if end-w.end+length > p.target {
+		w.close(w.clip(end), next)
+	}
+}
+
+// settle fixes the PART-TARGET when it is not yet.
+func (p *Packager) settle(w *writer) {
+	if p.target > 0 {
+		return
+	}
+	frames := []window.Ticks{max(1, inTicks(w.frameTicks(), w.track))}
+	for _, t := range p.tracks {
+		if !t.Video() && t != w.track && t.FrameSamples > 0 {
+			frames = append(frames, inTicks(int64(t.FrameSamples), t))
+		}
+	}
+	p.target = partTarget(window.FromDuration(p.opt.Settings.PartDuration), frames...)
+	p.out.SetPartTarget(p.target)
+}
+
+// gapLead announces that the leading rendition has nothing until a time, and goes on cutting segments meanwhile.
+func (p *Packager) gapLead(w *writer, until window.Ticks) {
+	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
+	for until-w.end > 0 {
+		if w.pending == nil && w.end-w.segment+p.target > limit {
+			p.cut(w, w.end+p.keyOffset, false)
+			p.clean = false
+		}
+		w.gap(min(until, w.end+p.target))
+	}
+}
+
+// publish makes the presentation playable once its renditions are known.
+func (p *Packager) publish(final bool) {
+	if p.target == 0 || p.lead == nil {
+		return
+	}
+	made := 0
+	for _, w := range []*writer{p.video, p.audio} {
+		if w != nil && w.sequence > 0 {
+			made++
+		}
+	}
+	if made == 0 || made == p.variants {
+		return
+	}
+	if !final && made == 1 && !p.published {
+		waited := p.lead.end - p.began
+		if p.lead.r.Video && waited < trackGrace || !p.lead.r.Video && p.has(true) && waited < 2*leadPatience {
+			return
+		}
+	}
+	p.published, p.variants = true, made
+	p.out.SetVariants([]window.Variant{p.variant()})
+}
+
+// variant describes the renditions made so far.
+func (p *Packager) variant() window.Variant {
+	var v window.Variant
+	if w := p.video; w != nil && w.sequence > 0 {
+		v.Video = w.r
+		v.Codecs = w.track.CodecString
+		v.Width, v.Height = w.track.Width, w.track.Height
+		v.FrameRate = frameRate(w)
+	}
+	if w := p.audio; w != nil && w.sequence > 0 {
+		v.Channels, v.Language = w.track.Channels, ""
+		if v.Video == nil {
+			v.Video, v.Codecs = w.r, w.track.CodecString
+		} else {
+			v.Audio = w.r
+			v.Codecs += "," + w.track.CodecString
+		}
+	}
+	return v
+}
+
+// frameRate is the rate to state: the codec data's when frames come about so, else as they come.
+func frameRate(w *writer) float64 {
+	if w.interval <= 0 {
+		return w.track.FrameRate
+	}
+	seen := float64(w.track.ClockRate) / float64(w.interval)
+	if f := w.track.FrameRate; f > 0 && seen > f*0.95 && seen < f*1.05 {
+		return f
+	}
+	return seen
+}
+
+// NextMSN is the number that the next segment will have.
+func (p *Packager) NextMSN() int64 { return p.nextMSN }

@@ -1,0 +1,254 @@
+package window
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Settings of a presentation, fixed for its life.
+type Settings struct {
+	// TargetDuration is the EXT-X-TARGETDURATION in whole seconds.
+	TargetDuration int
+	// DVR is how much media the playlists list.
+	DVR time.Duration
+	// FirstMSN is the media sequence number of the first segment.
+	FirstMSN int64
+	// Gen is the generation of the stream's origin.
+	Gen int64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Presentation is one show's renditions.
+//
+// Its writer methods are for one goroutine at a time; Load is for everyone.
+type Presentation struct {
+	// Stream's name.
+	Stream string
+	// Settings as made.
+	Settings Settings
+
+	// state that readers see
+	view atomic.Pointer[View]
+}
+
+// View is what a presentation consists of at one moment: immutable.
+type View struct {
+	// Renditions by rising name order of their making: video first.
+	Renditions []*Rendition
+	// Variants say how they go together; empty until the presentation can be played.
+	Variants []Variant
+	// PartTarget is the PART-TARGET; 0 until the first part is made, and fixed from then on.
+	PartTarget Ticks
+	// Ended tells that the presentation is over.
+	Ended bool
+
+	changed chan struct{}
+}
+
+// Variant is one entry of the multivariant playlist.
+type Variant struct {
+	// Video is the rendition that the entry plays: the audio one when there is no video.
+	Video *Rendition
+	// Audio is the rendition of the entry's audio group; nil without one.
+	Audio *Rendition
+	// Codecs as in RFC 6381, comma-separated.
+	Codecs string
+	// Width, Height and FrameRate of the video; 0 when unknown or without video.
+	Width, Height int
+	FrameRate     float64
+	// Channels and Language of the audio rendition.
+	Channels int
+	Language string
+}
+
+// Changed is closed once a newer view can be loaded.
+func (v *View) Changed() <-chan struct{} { return v.changed }
+
+// Rendition returns a rendition by name; nil when there is none.
+func (v *View) Rendition(name string) *Rendition {
+	for _, r := range v.Renditions {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// NewPresentation makes an empty presentation.
+func NewPresentation(stream string, s Settings) *Presentation {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	p := &Presentation{Stream: stream, Settings: s}
+	p.view.Store(&View{changed: make(chan struct{})})
+	return p
+}
+
+// Load returns the present view, never nil.
+func (p *Presentation) Load() *View { return p.view.Load() }
+
+// update publishes a changed copy of the view.
+func (p *Presentation) update(change func(*View)) {
+	old := p.view.Load()
+	v := *old
+	v.changed = make(chan struct{})
+	change(&v)
+	p.view.Store(&v)
+	close(old.changed)
+}
+
+// AddRendition makes a rendition, whose first segment will have the number firstMSN.
+func (p *Presentation) AddRendition(name string, video bool, firstMSN int64) *Rendition {
+	r := &Rendition{Name: name, Video: video}
+	r.inits.Store(&[]*Init{})
+	r.snap.Store(&Snapshot{rendition: r, NextMSN: firstMSN, Independent: true, changed: make(chan struct{})})
+	p.update(func(v *View) { v.Renditions = append(slices.Clone(v.Renditions), r) })
+	return r
+}
+
+// SetVariants says how the renditions go together.
+func (p *Presentation) SetVariants(variants []Variant) {
+	p.update(func(v *View) { v.Variants = variants })
+}
+
+// SetPartTarget fixes the PART-TARGET.
+func (p *Presentation) SetPartTarget(t Ticks) {
+	p.update(func(v *View) { v.PartTarget = t })
+}
+
+// AddInit gives a rendition another initialisation section.
+func (p *Presentation) AddInit(r *Rendition, i *Init) {
+	if r.Init(i.Name) == nil {
+		all := append(slices.Clone(*r.inits.Load()), i)
+		r.inits.Store(&all)
+	}
+}
+
+// Append adds a part to a rendition. With begin, the part is the first of a new segment, of which begin gives Init, Wall,
+// Discontinuity and DiscontinuitySequence; the segment before is completed.
+func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
+	old := r.snap.Load()
+	s := p.next(r, old)
+	segments := old.Segments
+	if begin == nil {
+		g := *segments[len(segments)-1]
+		g.Parts = append(g.Parts, part)
+		g.Duration += part.Duration
+		g.Size += len(part.Data)
+		segments = slices.Clone(segments)
+		segments[len(segments)-1] = &g
+		s.Segments = segments
+	} else {
+		if old.Open() != nil {
+			segments = completed(segments)
+		}
+		g := *begin
+		g.Gen, g.MSN = p.Settings.Gen, old.NextMSN
+		g.Start = old.End()
+		g.Parts = append(make([]Part, 0, 16), part)
+		g.Duration, g.Size = part.Duration, len(part.Data)
+		g.Complete, g.removedAt = false, 0
+		s.Segments = append(slices.Clip(segments), &g)
+		s.NextMSN = g.MSN + 1
+		if !part.Independent && !part.Gap {
+			s.Independent = false
+		}
+		p.trim(s)
+	}
+	p.publish(r, old, s)
+}
+
+// Complete marks a rendition's last segment complete ahead of the next one's first part.
+func (p *Presentation) Complete(r *Rendition) {
+	old := r.snap.Load()
+	if old.Open() == nil {
+		return
+	}
+	s := p.next(r, old)
+	s.Segments = completed(old.Segments)
+	p.publish(r, old, s)
+}
+
+// End completes everything and closes the presentation.
+func (p *Presentation) End() {
+	for _, r := range p.view.Load().Renditions {
+		old := r.snap.Load()
+		s := p.next(r, old)
+		if old.Open() != nil {
+			s.Segments = completed(old.Segments)
+		}
+		s.Ended = true
+		p.publish(r, old, s)
+	}
+	p.update(func(v *View) { v.Ended = true })
+}
+
+// completed returns the segments with the last one complete.
+func completed(segments []*Segment) []*Segment {
+	segments = slices.Clone(segments)
+	g := *segments[len(segments)-1]
+	g.Complete = true
+	segments[len(segments)-1] = &g
+	return segments
+}
+
+// next makes the successor of a snapshot, with reports on the other renditions as they are now.
+func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
+	s := &Snapshot{
+		Segments: old.Segments, Listed: old.Listed, Independent: old.Independent, NextMSN: old.NextMSN, Ended: old.Ended,
+		rendition: r, changed: make(chan struct{}),
+	}
+	all := p.view.Load().Renditions
+	if len(all) < 2 {
+		return s
+	}
+	s.Reports = make([]Report, 0, len(all)-1)
+	for _, o := range all {
+		if o == r {
+			continue
+		}
+		if last, ok := o.Load().Last(); ok {
+			s.Reports = append(s.Reports, Report{Rendition: o.Name, Last: last})
+		}
+	}
+	return s
+}
+
+func (p *Presentation) publish(r *Rendition, old, s *Snapshot) {
+	s.At = p.Settings.Now()
+	r.snap.Store(s)
+	close(old.changed)
+}
+
+// trim takes segments off the playlist once what follows them fills the window, and forgets those that have been off it
+// for as long as section 6.2.2 of rfc8216bis asks: the segment's own duration and that of the longest playlist that
+// listed it.
+func (p *Presentation) trim(s *Snapshot) {
+	dvr, end := FromDuration(p.Settings.DVR), s.End()
+	for s.Listed < len(s.Segments)-1 {
+		g := s.Segments[s.Listed]
+		if end-(g.Start+g.Duration) < dvr {
+			break
+		}
+		removed := *g
+		removed.removedAt = end
+		s.Segments = slices.Clone(s.Segments)
+		s.Segments[s.Listed] = &removed
+		s.Listed++
+	}
+	drop := 0
+	for drop < s.Listed {
+		g := s.Segments[drop]
+		longest := dvr + 3*Ticks(p.Settings.TargetDuration)*Rate
+		if end-g.removedAt < g.Duration+longest {
+			break
+		}
+		drop++
+	}
+	if drop > 0 {
+		s.Segments = slices.Clone(s.Segments[drop:])
+		s.Listed -= drop
+	}
+}

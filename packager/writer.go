@@ -1,0 +1,160 @@
+package packager
+
+import (
+	"pushcart/internal/stream"
+	"pushcart/packager/fmp4"
+	"pushcart/packager/window"
+)
+
+// cut is a boundary between segments, the same in all renditions.
+type cut struct {
+	msn int64
+	// at is the presentation time of the first frame behind the boundary, on the stream's timeline.
+	at window.Ticks
+	// begin has what the window needs to know of the segment, but for its Init.
+	begin window.Segment
+}
+
+// writer makes one rendition's parts. All its times are on the stream's timeline.
+type writer struct {
+	p     *Packager
+	r     *window.Rendition
+	track *stream.Track
+	init  *window.Init
+
+	pending *cut         // begins with the next part
+	segment window.Ticks // announced start of the present segment
+	started bool         // a segment has begun in this era
+	end     window.Ticks // announced end of what is closed; the start of the open part
+
+	sequence uint32
+	decode   int64 // decoding time of the next sample, in the track's ticks
+	fresh    bool  // decode is to be taken from the next frame
+	samples  []fmp4.Sample
+	dts, pts []int64
+	payload  []byte
+
+	lastDTS  int64 // of the last frame, ticks of the track
+	interval int64 // predicted distance of DTS, ticks of the track
+	measured bool  // interval was seen, not assumed
+	odd      int   // distances in a row that were far from interval
+}
+
+// begin makes the next part the first one behind c.
+func (w *writer) begin(c *cut) {
+	w.pending = c
+	w.segment = w.end
+	w.started = true
+}
+
+// restart takes the writer to a new era, or to another place on the timeline.
+func (w *writer) restart(at window.Ticks) {
+	w.end, w.segment = at, at
+	w.started, w.fresh = false, true
+	w.pending = nil
+	w.lastDTS = -1
+}
+
+// open tells whether the present part has samples.
+func (w *writer) open() bool { return len(w.samples) > 0 }
+
+// add puts a frame into the open part.
+func (w *writer) add(f *stream.Frame) {
+	if w.fresh {
+		w.fresh = false
+		w.decode = f.DTS
+	}
+	w.samples = append(w.samples, fmp4.Sample{Size: uint32(len(f.Payload)), Key: f.Key})
+	w.dts = append(w.dts, f.DTS)
+	w.pts = append(w.pts, f.PTS)
+	w.payload = append(w.payload, f.Payload...)
+	w.lastDTS = f.DTS
+}
+
+// close ends the open part at the announced time end. next is the decoding time of the frame that follows, in the track's
+// ticks: known, or predicted so that the part need not wait for it.
+//
+// A wrong prediction is made good in the part after: its first sample starts in decoding time where this part's last one
+// ends, so that decoding time has neither holes nor overlaps (players take a hole for a seek and wait for a key frame),
+// and its composition offset takes up the difference, so that presentation times are exact.
+func (w *writer) close(end window.Ticks, next int64) {
+	decode := w.decode
+	for i := range w.samples {
+		following := next
+		if i+1 < len(w.dts) {
+			following = w.dts[i+1]
+		}
+		d := max(1, following-w.decode)
+		w.samples[i].Duration = uint32(d)
+		w.samples[i].Offset = int32(w.pts[i] - w.decode)
+		w.decode += d
+	}
+	w.sequence++
+	w.append(window.Part{
+		Data:        fmp4.Chunk(w.sequence, decode, w.samples, w.payload),
+		Duration:    max(1, end-w.end),
+		Independent: w.samples[0].Key,
+		ExpectCut:   w.p.expectCut(w, end),
+	})
+	w.samples, w.dts, w.pts, w.payload = w.samples[:0], w.dts[:0], w.pts[:0], w.payload[:0]
+}
+
+// gap announces that there is nothing until the given time, in parts no longer than the target.
+func (w *writer) gap(until window.Ticks) {
+	w.p.settle(w)
+	for until > w.end {
+		w.append(window.Part{Gap: true, Duration: min(w.p.target, until-w.end)})
+		w.p.opt.Metrics.gaps.Inc()
+	}
+}
+
+// append hands a part to the window.
+func (w *writer) append(part window.Part) {
+	var begin *window.Segment
+	if c := w.pending; c != nil {
+		b := c.begin
+		b.Init = w.init
+		begin = &b
+		w.pending = nil
+	}
+	w.end += part.Duration
+	w.p.out.Append(w.r, part, begin)
+	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)
+}
+
+// predict updates the expected distance to the next frame after one with the given DTS came.
+func (w *writer) predict(dts int64) {
+	rate := int64(w.track.ClockRate)
+	if w.lastDTS < 0 {
+		if !w.measured && w.track.FrameRate >= 1 && w.track.FrameRate <= 240 {
+			w.interval = int64(float64(rate)/w.track.FrameRate + 0.5)
+		} else if w.interval == 0 {
+			w.interval = rate / 30
+		}
+		return
+	}
+	d := min(max(dts-w.lastDTS, rate/240), rate)
+	switch far := d > 2*w.interval || 2*d < w.interval; {
+	case !w.measured:
+		w.interval, w.odd = d, 0
+	case far && w.odd < 2:
+		w.odd++ // a pause, until it turns out to be a new rate
+	case far:
+		w.interval, w.odd = d, 0
+	default:
+		w.interval += (d - w.interval) / 4
+		w.odd = 0
+	}
+	w.measured = true
+}
+
+// clip bounds the end of the open part by the part target.
+func (w *writer) clip(end window.Ticks) window.Ticks {
+	if w.p.target == 0 {
+		return end
+	}
+	return min(end, w.end+w.p.target)
+}
+
+// length is the predicted distance in window ticks.
+func (w *writer) length() window.Ticks { return inTicks(w.interval, w.track) }
