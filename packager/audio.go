@@ -167,7 +167,7 @@ func (p *Packager) audioFrame(f *stream.Frame) {
 		p.leadAudio(w, f, at)
 		return
 	}
-	for len(p.follow) > 0 && at+length/2 >= p.follow[0].at {
+	for len(p.follow) > 0 && at+length/2+w.lean() >= p.follow[0].at {
 		p.enterCut(w, at)
 	}
 	if !w.started {
@@ -179,6 +179,20 @@ func (p *Packager) audioFrame(f *stream.Frame) {
 	end := inTicks(next, w.track)
 	if len(p.follow) > 0 && w.open() && end+length/2 >= p.follow[0].at {
 		w.close(end, next)
+	}
+}
+
+// lean shifts the decision between two audio frames that lie about equally far from a cut towards what the last part's
+// preload hint announced, so that the millisecond jitter of video does not break the promise.
+func (w *writer) lean() window.Ticks {
+	const jitter = 2 * window.Rate / 1000
+	switch {
+	case w.open() || w.pending != nil:
+		return 0
+	case w.hinted:
+		return jitter
+	default:
+		return -jitter
 	}
 }
 

@@ -38,6 +38,7 @@ type writer struct {
 	interval int64 // predicted distance of DTS, ticks of the track
 	measured bool  // interval was seen, not assumed
 	odd      int   // distances in a row that were far from interval
+	hinted   bool  // the last part announced a cut behind it
 }
 
 // begin makes the next part the first one behind c.
@@ -90,11 +91,12 @@ func (w *writer) close(end window.Ticks, next int64) {
 		w.decode += d
 	}
 	w.sequence++
+	w.hinted = w.p.expectCut(w, end)
 	w.append(window.Part{
 		Data:        fmp4.Chunk(w.sequence, decode, w.samples, w.payload),
 		Duration:    max(1, end-w.end),
 		Independent: w.samples[0].Key,
-		ExpectCut:   w.p.expectCut(w, end),
+		ExpectCut:   w.hinted,
 	})
 	w.samples, w.dts, w.pts, w.payload = w.samples[:0], w.dts[:0], w.pts[:0], w.payload[:0]
 }

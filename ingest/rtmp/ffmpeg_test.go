@@ -118,3 +118,43 @@ func TestFFmpegPrintsRefusal(t *testing.T) {
 		})
 	}
 }
+
+// TestFFmpegOneTrack publishes audio alone, in each coding that this FFmpeg puts into FLV, and video alone.
+func TestFFmpegOneTrack(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want stream.Track
+		min  int
+	}{
+		{"MP3", []string{"-vn", "-t", "2", "-c:a", "libmp3lame", "-ar", "44100", "-ac", "1"},
+			stream.Track{ID: audioID, Codec: stream.MP3, SampleRate: 44100, Channels: 1, FrameSamples: 1152}, 70},
+		{"AAC", []string{"-vn", "-t", "2", "-c:a", "aac", "-ar", "48000", "-ac", "1"},
+			stream.Track{ID: audioID, Codec: stream.AAC, SampleRate: 48000, Channels: 1, FrameSamples: 1024}, 90},
+		{"H.264", []string{"-an", "-t", "2", "-c:v", "libx264", "-preset", "ultrafast"},
+			stream.Track{ID: videoID, Codec: stream.H264}, 50},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			door := newFakeDoor()
+			addr, _ := startServer(t, Options{Door: door})
+			ffmpeg(t, "rtmp://"+addr+"/live/show", test.args...)
+			p := <-door.opened
+			<-p.closed
+			if len(p.tracks) != 1 || len(p.frames) < test.min || len(p.drops) != 0 {
+				t.Fatalf("%d tracks, %d frames, drops %v", len(p.tracks), len(p.frames), p.drops)
+			}
+			got := p.tracks[0]
+			if got.ID != test.want.ID || got.Codec != test.want.Codec || got.SampleRate != test.want.SampleRate ||
+				got.Channels != test.want.Channels || got.FrameSamples != test.want.FrameSamples {
+				t.Errorf("track %+v", got)
+			}
+			// Timestamps are milliseconds: a frame starts within one of where the one before ends.
+			for i := 1; i < len(p.frames) && !got.Video(); i++ {
+				step := p.frames[i].DTS - p.frames[i-1].DTS - int64(got.FrameSamples)
+				if tick := int64(got.ClockRate / 1000); step > tick+1 || step < -tick-1 {
+					t.Errorf("frame %d is off by %d ticks", i, step)
+				}
+			}
+		})
+	}
+}

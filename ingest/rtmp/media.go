@@ -99,6 +99,7 @@ func (s *session) data(at uint32, body []byte) error {
 	args, err := decodeAMF(body)
 	if err != nil {
 		s.ignore(ignoredData)
+		s.pub.Drop(ingest.DropUnknownMessage)
 		return nil
 	}
 	if str(args, 0) == "@setDataFrame" {

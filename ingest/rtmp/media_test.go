@@ -395,6 +395,9 @@ func TestData(t *testing.T) {
 	if len(p.data) != 4 {
 		t.Fatalf("data %+v", p.data)
 	}
+	if p.drops[ingest.DropUnknownMessage] != 2 {
+		t.Errorf("drops %v", p.drops)
+	}
 	m, _ := p.data[0].Values[0].(map[string]any)
 	list, _ := m["list"].([]any)
 	in, _ := m["in"].(map[string]any)

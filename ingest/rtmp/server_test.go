@@ -8,14 +8,18 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
@@ -303,4 +307,44 @@ func FuzzSession(f *testing.F) {
 		}
 		c.session.end(err)
 	})
+}
+
+// failingListener fails with the errors of a list, and is broken after.
+type failingListener struct {
+	pipeListener
+	errs []error
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	if len(l.errs) == 0 {
+		return nil, errors.New("broken")
+	}
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, err
+}
+
+func TestServeOutlivesPassingErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := NewServer(Options{Door: newFakeDoor(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passing := &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		l := &failingListener{pipeListener: pipeListener{done: make(chan struct{})}, errs: []error{passing, passing}}
+		begin := time.Now()
+		err = s.Serve(t.Context(), l)
+		if err == nil || !strings.Contains(err.Error(), "broken") {
+			t.Errorf("error %v", err)
+		}
+		if d := time.Since(begin); d != 15*time.Millisecond {
+			t.Errorf("waited %v in between", d)
+		}
+	})
+}
+
+func TestServerNeedsADoor(t *testing.T) {
+	if _, err := NewServer(Options{}); err == nil {
+		t.Error("no error")
+	}
 }

@@ -195,6 +195,7 @@ func TestValidKey(t *testing.T) {
 		strings.Repeat("x", 129): "it is longer than 128 characters",
 		"with space":             "it has a character that a URL does not carry unchanged; use letters, digits and - _ . ~ = only",
 		"with&amper":             "it has a character that a URL does not carry unchanged; use letters, digits and - _ . ~ = only",
+		hashed(""):               "it is the hash of nothing, as of a shell variable that is not set",
 		"sha256:zz":              `after "sha256:" stand 64 hexadecimal digits, as printed by: printf %s SECRET | sha256sum`,
 	} {
 		got := ""

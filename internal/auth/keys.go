@@ -95,20 +95,17 @@ func NewKeys(entries []Entry) (*Keys, error) {
 func (k *Keys) Empty() bool { return k == nil || len(k.all) == 0 }
 
 // Check resolves what a publisher sent: the stream key without its query, and the secret from the query, "" when there
-// was none. With a secret, the first is the stream's name and the secret has to be that stream's, or one for any stream.
-// Without, the first is a secret itself and stands for its stream, provided that it belongs to exactly one. The name is
-// as the publisher sent it where the key is for any stream: check it with ValidName.
+// was none. With both, the first is the stream's name, and the secret has to be that stream's or one for any stream. With
+// one alone, it is a secret that stands for its stream, provided that it belongs to exactly one. The name is as the
+// publisher sent it where the key is for any stream: check it with ValidName.
 //
 // Every key is looked at, in constant time, so that the time taken tells nothing about the secrets.
 func (k *Keys) Check(stream, secret string) (_ Credential, name string, ok bool) {
 	if k.Empty() {
 		return "", "", false
 	}
-	if secret == "" {
-		return k.checkAlone(stream)
-	}
-	if stream == "" {
-		return k.checkAlone(secret)
+	if stream == "" || secret == "" {
+		return k.checkAlone(stream + secret)
 	}
 	sent := sha256.Sum256([]byte(secret))
 	var found Credential

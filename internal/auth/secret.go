@@ -39,8 +39,12 @@ func digestOf(key string) digest {
 // key cannot be used: ..." and never has the key in it.
 func ValidKey(key string) error {
 	if hash, ok := strings.CutPrefix(key, hashPrefix); ok {
-		if raw, err := hex.DecodeString(hash); err != nil || len(raw) != sha256.Size {
+		raw, err := hex.DecodeString(hash)
+		if err != nil || len(raw) != sha256.Size {
 			return fmt.Errorf("after %q stand 64 hexadecimal digits, as printed by: printf %%s SECRET | sha256sum", hashPrefix)
+		}
+		if digest(raw) == sha256.Sum256(nil) {
+			return errors.New("it is the hash of nothing, as of a shell variable that is not set")
 		}
 		return nil
 	}

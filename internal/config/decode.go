@@ -88,6 +88,7 @@ func unknown(name, section string, t reflect.Type) string {
 func (l *loader) value(n ast.Node, v reflect.Value, tag reflect.StructTag, key string, at place) {
 	if n.Type() != ast.NullType {
 		at = l.at(startOf(n))
+		l.places[key] = at
 	}
 	switch {
 	case v.Kind() == reflect.Struct:

@@ -69,8 +69,7 @@ func parse(file string, data []byte, env []string) (*Config, error) {
 	l.environment(env, c)
 	l.validate(c)
 	if len(l.mistakes) > 0 {
-		l.mistakes.sort()
-		return nil, l.mistakes
+		return nil, l.mistakes.tidy()
 	}
 	return c, nil
 }

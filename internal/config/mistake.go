@@ -49,14 +49,22 @@ func (ms Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (ms Mistakes) sort() {
+// maxMistakes is how many are told: nobody mends more at once, and a file may be something else altogether.
+const maxMistakes = 100
+
+// tidy sorts the mistakes and leaves out what is too much.
+func (ms Mistakes) tidy() Mistakes {
 	slices.SortStableFunc(ms, func(a, b Mistake) int {
 		return cmp.Or(
 			// The environment comes last.
 			-cmp.Compare(min(len(a.File), 1), min(len(b.File), 1)),
-			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Key, b.Key),
 		)
 	})
+	if more := len(ms) - maxMistakes; more > 0 {
+		ms = append(ms[:maxMistakes:maxMistakes], Mistake{File: ms[0].File, Message: fmt.Sprintf("has %d more mistakes", more)})
+	}
+	return ms
 }
 
 // suggest finds the known word that a mistyped one was probably meant to be; "" when none is close.

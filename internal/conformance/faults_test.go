@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -92,12 +93,13 @@ func answer(pattern string, status int, when func(o *origin, req *http.Request) 
 	}}
 }
 
-// early answers some requests for a playlist with the current one, at once.
+// early answers some requests for a playlist with the current one, at once, so often for each origin.
 func early(pattern string, times int32) faults {
 	re := regexp.MustCompile(pattern)
-	var n atomic.Int32
+	var counts sync.Map // of *atomic.Int32 by origin
 	return faults{handle: func(o *origin, w http.ResponseWriter, req *http.Request) bool {
-		if re.MatchString(req.URL.String()) && n.Add(1) <= times {
+		n, _ := counts.LoadOrStore(o, new(atomic.Int32))
+		if re.MatchString(req.URL.String()) && n.(*atomic.Int32).Add(1) <= times {
 			q := req.URL.Query()
 			q.Del("_HLS_msn")
 			q.Del("_HLS_part")
@@ -172,8 +174,8 @@ var playlistFaults = []fault{
 	{rule: RuleHintEnd, f: edit("hi", `#EXT-X-ENDLIST\n`, "#EXT-X-ENDLIST\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"x.m4s\"\n"), opt: Options{Duration: time.Hour}},
 	{rule: RuleReports, f: edit("hi", `#EXT-X-RENDITION-REPORT:URI="lo.*\n`, "")},
 	{rule: RuleDateRange, f: edit("", `$`, "#EXT-X-DATERANGE:ID=\"bad\",START-DATE=\"2000-01-02T00:00:00.000Z\",END-DATE=\"2000-01-01T00:00:00.000Z\"\n")},
-	{rule: RuleGapParts, also: []RuleID{RuleHTTPOK, RuleHintServed}, f: edit("lo", `,GAP=YES`, "")},
-	{rule: RuleURIUnique, f: edit("lo", `,\nlo/1-116.m4s`, ",\nlo/1-115.m4s")},
+	{rule: RuleGapParts, also: []RuleID{RuleHTTPOK, RuleHintServed}, f: edit("lo", `,GAP=YES`, ""), opt: Options{Duration: short}},
+	{rule: RuleURIUnique, f: edit("lo", `,\nlo/1-116.m4s`, ",\nlo/1-115.m4s"), opt: Options{Duration: short}},
 	{rule: RuleIndependentIn, f: edit("hi", `^#EXTM3U\n`, "#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS\n")},
 }
 
@@ -302,7 +304,7 @@ var multivariantFaults = []fault{
 	{rule: RuleGroupDefault, f: masterEdit("AUTOSELECT=YES", "AUTOSELECT=NO")},
 	{rule: RuleGroupChannels, f: masterEdit(`CHANNELS="2"`, `CHANNELS="6"`)},
 	{rule: RuleGroupLanguage, f: masterEdit(`LANGUAGE="en",`, "")},
-	{rule: RuleSameTarget, also: []RuleID{RuleHoldBack, RulePartEdge, RuleSkipUntil}, f: edit("en", `TARGETDURATION:2`, "TARGETDURATION:3")},
+	{rule: RuleSameTarget, also: []RuleID{RuleHoldBack, RulePartEdge, RuleSkipUntil}, f: edit("en", `TARGETDURATION:2`, "TARGETDURATION:3"), opt: Options{Duration: short}},
 	{rule: RuleSameControl, f: edit("lo", `,HOLD-BACK=6.0`, ",HOLD-BACK=6.5")},
 	{rule: RuleSameSpan, also: []RuleID{RuleSameMapping}, f: audioOnly(func(c *mkChunk) { c.decode += 4800 })},
 	{rule: RuleSameDisc, f: edit("lo", `DISCONTINUITY-SEQUENCE:0`, "DISCONTINUITY-SEQUENCE:1")},
@@ -411,13 +413,19 @@ var httpFaults = []fault{
 
 func TestEachFaultIsReportedAsItsRule(t *testing.T) {
 	covered := make(map[RuleID]bool)
-	for _, group := range [][]fault{playlistFaults, updateFaults, directiveFaults, multivariantFaults, mediaFaults, httpFaults} {
-		for _, f := range group {
+	for _, group := range []struct {
+		faults   []fault
+		duration time.Duration // that shows them, unless they say otherwise
+	}{
+		{playlistFaults, 7 * time.Second}, {updateFaults, short}, {directiveFaults, 7 * time.Second},
+		{multivariantFaults, 4 * time.Second}, {mediaFaults, 7 * time.Second}, {httpFaults, 7 * time.Second},
+	} {
+		for _, f := range group.faults {
 			covered[f.rule] = true
 			t.Run(string(f.rule)+f.name, func(t *testing.T) {
 				t.Parallel()
 				if f.opt.Duration == 0 {
-					f.opt.Duration = short
+					f.opt.Duration = group.duration
 				}
 				r := play(t, f.f, f.opt)
 				want := append([]RuleID{f.rule}, f.also...)

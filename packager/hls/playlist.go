@@ -98,18 +98,22 @@ func (d *document) gzip() []byte {
 	return d.zip
 }
 
-// Memo slots of a snapshot. The skip levels that give the same text share one.
+// Memo slots of a snapshot.
 const (
 	memoFull = iota
-	memoDelta
+	memoSkipSegments
+	memoSkipDateRanges
 	memoMultivariant
 )
 
 // render returns a snapshot's playlist.
 func render(p *window.Presentation, s *window.Snapshot, partTarget window.Ticks, skip playlist.Skip) *document {
 	slot, suffix := memoFull, ""
-	if skip != playlist.NoSkip {
-		slot, suffix = memoDelta, "-d"
+	switch skip {
+	case playlist.SkipSegments:
+		slot, suffix = memoSkipSegments, "-s"
+	case playlist.SkipDateRanges:
+		slot, suffix = memoSkipDateRanges, "-v2"
 	}
 	return s.Memo[slot].Get(func() any {
 		return &document{plain: playlist.Media(s, p.Settings, partTarget, skip), etag: tip(p, s) + suffix}
@@ -201,12 +205,15 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 // tooFar tells whether a position is further ahead than a playlist may be asked for (rfc8216bis 6.2.5.2): two segments, or
 // the advance part limit.
 func tooFar(want, last window.Position, partTarget window.Ticks) bool {
-	if want.MSN > last.MSN+2 {
-		return true
-	}
 	limit := 3
 	if partTarget > 0 && partTarget < window.Rate {
 		limit = int((3*window.Rate + partTarget - 1) / partTarget)
+	}
+	switch {
+	case want.MSN > last.MSN+2:
+		return true
+	case want.MSN > last.MSN:
+		return want.Part > limit
 	}
 	return want.MSN == last.MSN && want.Part > last.Part+limit
 }

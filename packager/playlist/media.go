@@ -65,7 +65,12 @@ func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, ski
 			skipped++
 		}
 		if skipped > 0 {
-			w.tag("#EXT-X-SKIP:SKIPPED-SEGMENTS=").int(int64(skipped)).end()
+			w.tag("#EXT-X-SKIP:SKIPPED-SEGMENTS=").int(int64(skipped))
+			if skip == SkipDateRanges {
+				// Required of an update that may skip date ranges, even if none was removed: 4.4.5.2.
+				w.tag(",RECENTLY-REMOVED-DATERANGES=\"\"")
+			}
+			w.end()
 		}
 	}
 	var in *window.Init

@@ -11,13 +11,6 @@ func Multivariant(v *window.View) []byte {
 	w := &text{b: make([]byte, 0, 1024)}
 	w.line("#EXTM3U")
 	w.tag("#EXT-X-VERSION:").int(playlistFormat).end()
-	independent := true
-	for _, a := range v.Variants {
-		independent = independent && a.Video.Load().Independent
-	}
-	if independent {
-		w.line("#EXT-X-INDEPENDENT-SEGMENTS")
-	}
 	audio := map[*window.Rendition]bool{}
 	for _, a := range v.Variants {
 		if a.Audio == nil || audio[a.Audio] {

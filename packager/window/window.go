@@ -126,7 +126,7 @@ type Snapshot struct {
 }
 
 // MemoSlots is how many things readers may keep with a snapshot.
-const MemoSlots = 3
+const MemoSlots = 4
 
 // Memo is computed at most once.
 type Memo struct {

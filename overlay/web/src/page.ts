@@ -53,7 +53,7 @@ function main(): void {
 
   const stage = element('stage', HTMLElement);
   const video = element('video', HTMLVideoElement);
-  const player = new Player(video, `/live/${encodeURIComponent(name)}/index.m3u8`);
+  const player = new Player(video, new URL(`/live/${encodeURIComponent(name)}/index.m3u8`, location.href).href);
   const status = new Status(stage, element('headline', HTMLElement), element('detail', HTMLElement), strings);
   const controls = new Controls(stage, video, player, strings);
   const update = () => {

@@ -8,7 +8,7 @@ const longestWait = 5000;
 /** How long one answer may take; ms. */
 const patience = 8000;
 
-/** The address of the first media playlist that a multivariant playlist offers; null when it offers none. */
+/** The address of the first media playlist that the multivariant playlist at base offers; null when it offers none. */
 export function firstMediaPlaylist(text: string, base: string): string | null {
   let variant = false;
   for (const raw of text.split('\n')) {
@@ -24,7 +24,7 @@ export function isClosed(text: string): boolean {
   return text.split('\n').some((line) => line.trim() === '#EXT-X-ENDLIST');
 }
 
-/** Looks once what is at the address of a multivariant playlist. */
+/** Looks once what is at url, the absolute address of a multivariant playlist. */
 export async function probe(url: string, signal: AbortSignal): Promise<Presence> {
   try {
     const main = await text(url, signal);

@@ -1,0 +1,3 @@
+// Package rules holds the repository's own rules, as tests: which room may import which, and that what is shipped is
+// documented.
+package rules

@@ -1,0 +1,127 @@
+package rules
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// root of the repository, from this package's folder.
+const root = "../.."
+
+// arrows lists what each room may import of the others. Rooms meet at internal/stream and packager/window; internal/node
+// wires them. A package of internal that is not named here may be imported by none of the rooms.
+var arrows = map[string][]string{
+	"cmd/pushcart": {"internal/config", "internal/node"},
+
+	"ingest":      {"internal/auth", "internal/stream"},
+	"ingest/rtmp": {"ingest", "internal/codec", "internal/stream"},
+
+	"packager":          {"internal/stream", "packager/fmp4", "packager/window"},
+	"packager/fmp4":     {"internal/stream"},
+	"packager/window":   {},
+	"packager/playlist": {"packager/window"},
+	"packager/hls":      {"packager/playlist", "packager/window"},
+
+	"overlay/web": {},
+
+	"internal/auth":   {},
+	"internal/codec":  {"internal/stream"},
+	"internal/config": {"internal/auth"},
+	"internal/stream": {},
+	"internal/node": {
+		"ingest", "ingest/rtmp", "internal/auth", "internal/config", "internal/stream", "overlay/web", "packager", "packager/hls",
+	},
+
+	"internal/rules":       {},
+	"internal/conformance": {},
+	// Tools and tests may look at everything.
+	"internal/testkit": {"*"},
+	"internal/e2e":     {"*"},
+	"internal/bench":   {"*"},
+}
+
+// forTests are packages that only tests may import, besides what arrows allow.
+var forTests = []string{"internal/auth", "internal/conformance", "internal/stream", "internal/testkit"}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	goFiles(t, func(path string) {
+		dir := filepath.ToSlash(filepath.Dir(path))
+		found[dir] = true
+		allowed, known := arrows[dir]
+		if !known {
+			t.Errorf("%s: package %s is not in the list of rooms; add it there and to ARCHITECTURE.md", path, dir)
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, im := range file.Imports {
+			name, _ := strconv.Unquote(im.Path.Value)
+			target, ours := strings.CutPrefix(name, "pushcart/")
+			if !ours || target == dir || slices.Contains(allowed, "*") || slices.Contains(allowed, target) {
+				continue
+			}
+			if strings.HasSuffix(path, "_test.go") && slices.Contains(forTests, target) {
+				continue
+			}
+			t.Errorf("%s imports %s, which %s may not", path, target, dir)
+		}
+	})
+	for dir := range arrows {
+		if !found[dir] {
+			t.Errorf("the list of rooms has %s, which is not there", dir)
+		}
+	}
+}
+
+// TestPackageDocs: every package says what it is for.
+func TestPackageDocs(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	goFiles(t, func(path string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		dir := filepath.Dir(path)
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented[dir] = documented[dir] || file.Doc != nil
+	})
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no documentation", dir)
+		}
+	}
+}
+
+// goFiles calls f with each Go file's path below the repository's root.
+func goFiles(t *testing.T, f func(path string)) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || len(d.Name()) > 1 && d.Name()[0] == '.') {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			f(path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,146 @@
+package playlist
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pushcart/packager/window"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// golden compares text with a file.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".m3u8")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s differs; got:\n%s", file, got)
+	}
+}
+
+const target = window.Rate / 5
+
+// build makes a presentation with video and audio, ten parts to a segment, of as many parts as told.
+func build(parts int, gapAt int, breakAt int) (*window.Presentation, *window.Rendition) {
+	p := window.NewPresentation("show", window.Settings{TargetDuration: 4, DVR: 40 * time.Second, FirstMSN: 100, Gen: 7, Now: func() time.Time { return epoch }})
+	video, audio := p.AddRendition("video", true, 100), p.AddRendition("audio", false, 100)
+	inits := []*window.Init{{Name: "init-0a.mp4"}, {Name: "init-0b.mp4"}}
+	p.SetPartTarget(target)
+	sequence := int64(0)
+	for n := range parts {
+		var begin *window.Segment
+		if n%10 == 0 {
+			in := inits[0]
+			if n >= breakAt {
+				in = inits[1]
+			}
+			if n == breakAt {
+				sequence++
+			}
+			begin = &window.Segment{Init: in, Wall: epoch.Add(time.Duration(n) * 200 * time.Millisecond), Discontinuity: n == breakAt, DiscontinuitySequence: sequence}
+		}
+		gap := n/10 == gapAt
+		part := window.Part{Duration: target, Independent: n%10 == 0 && !gap, Gap: gap, ExpectCut: n%10 == 9}
+		if !gap {
+			part.Data = make([]byte, 40000)
+		}
+		p.Append(video, part, begin)
+		part.Data = make([]byte, 3000)
+		part.Independent, part.Gap = true, false
+		p.Append(audio, part, begin)
+	}
+	p.SetVariants([]window.Variant{{
+		Video: video, Audio: audio, Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 29.97, Channels: 2,
+	}})
+	return p, video
+}
+
+func TestMediaGoldens(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		parts, gap, broken int
+		skip               Skip
+		end                bool
+	}{
+		"first-part":      {parts: 1, gap: -1, broken: -1},
+		"live":            {parts: 134, gap: -1, broken: -1},
+		"segment-ends":    {parts: 60, gap: -1, broken: -1},
+		"delta":           {parts: 194, gap: -1, broken: -1, skip: SkipSegments},
+		"delta-dates":     {parts: 194, gap: -1, broken: -1, skip: SkipDateRanges},
+		"delta-too-short": {parts: 64, gap: -1, broken: -1, skip: SkipSegments},
+		"gap":             {parts: 134, gap: 12, broken: -1},
+		"discontinuity":   {parts: 74, gap: -1, broken: 40},
+		"after-the-break": {parts: 274, gap: -1, broken: 40},
+		"ended":           {parts: 74, gap: -1, broken: -1, end: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, video := build(c.parts, c.gap, c.broken)
+			if c.end {
+				p.End()
+			}
+			golden(t, name, Media(video.Load(), p.Settings, target, c.skip))
+		})
+	}
+}
+
+func TestMultivariantGoldens(t *testing.T) {
+	t.Parallel()
+	p, _ := build(64, -1, -1)
+	golden(t, "multivariant", Multivariant(p.Load()))
+	view := *p.Load()
+	view.Variants = []window.Variant{{Video: p.Load().Rendition("audio"), Codecs: "mp4a.40.2", Channels: 2}}
+	golden(t, "multivariant-audio", Multivariant(&view))
+}
+
+// TestDeltaCompletesToFull: skipped segments put back give the whole playlist (6.2.5.1).
+func TestDeltaCompletesToFull(t *testing.T) {
+	t.Parallel()
+	p, video := build(194, -1, -1)
+	s := video.Load()
+	full := strings.Split(string(Media(s, p.Settings, target, NoSkip)), "\n")
+	delta := strings.Split(string(Media(s, p.Settings, target, SkipSegments)), "\n")
+	// From the end, both must agree until the delta's EXT-X-SKIP, but for the EXT-X-MAP that it repeats.
+	i, j := len(full)-1, len(delta)-1
+	for !strings.HasPrefix(delta[j], "#EXT-X-SKIP") {
+		if strings.HasPrefix(delta[j], "#EXT-X-MAP") {
+			j--
+			continue
+		}
+		if full[i] != delta[j] {
+			t.Fatalf("line %q of the delta stands where the full playlist has %q", delta[j], full[i])
+		}
+		i, j = i-1, j-1
+	}
+	skipped := strings.Count(strings.Join(full[:i+1], "\n"), "#EXTINF")
+	if delta[j] != "#EXT-X-SKIP:SKIPPED-SEGMENTS="+string(rune('0'+skipped)) {
+		t.Errorf("%s, but %d segments are missing", delta[j], skipped)
+	}
+}
+
+func BenchmarkMedia(b *testing.B) {
+	p, video := build(194, -1, -1)
+	s := video.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		Media(s, p.Settings, target, NoSkip)
+	}
+}
