@@ -79,6 +79,10 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 	}
 	t.rawDTS, t.at = raw, now
 
+	if raw+t.offset < tl.base-eraGap {
+		return false // before the era: that time is taken
+	}
+
 	shift := stream.Rescale(t.offset, 90000, rate)
 	cts := f.PTS - f.DTS
 	f.Era = tl.era

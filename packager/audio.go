@@ -49,7 +49,11 @@ func (p *Packager) drain(all bool) {
 		if !p.ready(f, all) {
 			return
 		}
-		p.audioFrame(f)
+		if all && p.lead != nil && p.lead.r.Video && f.Era == p.era && inTicks(f.PTS, f.Track)-p.lead.reached() > trackGrace {
+			p.opt.Metrics.drop(dropLate) // no video will go with it, and no cut
+		} else {
+			p.audioFrame(f)
+		}
 		p.queue.pop()
 	}
 }
@@ -77,10 +81,7 @@ func (p *Packager) ready(f *stream.Frame, all bool) bool {
 		return p.leadByAudio(f)
 	}
 	w := p.lead
-	reached := w.end
-	if w.open() {
-		reached = inTicks(w.lastDTS+w.frameTicks(), w.track)
-	}
+	reached := w.reached()
 	at := inTicks(f.PTS, f.Track)
 	if all || at < reached || p.target == 0 && p.queue.span() < leadPatience {
 		return all || p.target > 0
@@ -92,19 +93,26 @@ func (p *Packager) ready(f *stream.Frame, all bool) bool {
 	return true
 }
 
+// reached is the time up to which the rendition's frames have come.
+func (w *writer) reached() window.Ticks {
+	if w.open() {
+		return inTicks(w.lastDTS+w.frameTicks(), w.track)
+	}
+	return w.end
+}
+
 // stall gives up on video until the given time.
 func (p *Packager) stall(w *writer, until window.Ticks) {
 	if w.open() {
-		p.settle(w)
 		next := w.lastDTS + w.frameTicks()
-		w.close(w.clip(inTicks(next, w.track)), next)
+		w.close(inTicks(next, w.track), next)
 	}
-	p.settle(w)
 	if !p.needKey && w.pending == nil {
 		// The gap gets segments of its own: in front of a boundary a part may be short.
 		p.cut(w, w.end+p.keyOffset, false)
 		p.clean = false
 	}
+	p.settle(w)
 	p.gapLead(w, max(until+1, w.end+p.target))
 	w.lastDTS, w.measured = -1, false
 	p.needKey = true
@@ -196,6 +204,14 @@ func (w *writer) lean() window.Ticks {
 	}
 }
 
+// hole is how late a frame must be for the time before it to be a gap.
+func (p *Packager) hole(w *writer) window.Ticks {
+	if p.target > 0 {
+		return p.target
+	}
+	return inTicks(w.frameTicks(), w.track)
+}
+
 // trimFollow forgets cuts that a rendition beginning at the given time has missed.
 func (p *Packager) trimFollow(at window.Ticks) {
 	for len(p.follow) > 1 && p.follow[1].at <= at {
@@ -234,11 +250,10 @@ func (p *Packager) atBreak() bool {
 // enterCut takes the following rendition over one boundary.
 func (p *Packager) enterCut(w *writer, at window.Ticks) {
 	c := p.follow[0]
-	p.follow = p.follow[1:]
 	if w.started {
 		if w.open() {
 			next := w.lastDTS + w.frameTicks()
-			w.close(w.clip(inTicks(next, w.track)), next)
+			w.close(inTicks(next, w.track), next)
 		}
 		if c.at-w.end > inTicks(w.frameTicks(), w.track) {
 			w.gap(c.at)
@@ -248,7 +263,11 @@ func (p *Packager) enterCut(w *writer, at window.Ticks) {
 		}
 	} else {
 		w.end = c.at
+		if abs(at-c.at) < inTicks(w.frameTicks(), w.track) {
+			w.end = at
+		}
 	}
+	p.follow = p.follow[1:]
 	w.begin(c)
 }
 
@@ -259,7 +278,7 @@ func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
 		next := w.lastDTS + w.frameTicks()
 		here := inTicks(next, w.track)
 		if at-here > length/2 || p.target > 0 && at+length > w.end+p.target+window.Rate/1000 {
-			w.close(w.clip(here), next)
+			w.close(here, next)
 		}
 	}
 	if !w.open() {
@@ -275,11 +294,14 @@ func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
 // leadAudio adds a frame where there is no video.
 func (p *Packager) leadAudio(w *writer, f *stream.Frame, at window.Ticks) {
 	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
+	if at-w.reached() > p.hole(w) {
+		p.flush()
+		p.gapLead(w, at)
+	}
 	if w.pending == nil && at-w.segment >= goal-keyTolerance/5 {
 		if w.open() {
-			p.settle(w)
 			next := w.lastDTS + w.frameTicks()
-			w.close(w.clip(inTicks(next, w.track)), next)
+			w.close(inTicks(next, w.track), next)
 		}
 		p.cut(w, at, false)
 		p.follow = nil

@@ -49,7 +49,7 @@ type Packager struct {
 	needKey   bool         // video's references are lost
 	clean     bool         // the present segment began with a key frame
 	cadence   window.Ticks // length of the last segment that a key frame ended
-	steady    bool         // the one before was as long
+	steady    int          // how many before it were as long
 	began     window.Ticks // media time of the era's start, for trackGrace
 	published bool         // variants are set
 	variants  int          // renditions that the variants know
@@ -181,6 +181,9 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 			p.drain(true)
 		}
 		p.flush()
+		if p.lead == p.audio && f.Era == p.era {
+			p.gapLead(p.lead, at)
+		}
 	}
 	if w == nil {
 		w = &writer{p: p, r: p.out.AddRendition("video", true, p.nextMSN), lastDTS: -1}
@@ -247,7 +250,7 @@ func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
 // closeBefore closes the open part of a leading rendition when the frame that has now come, at dts, no longer fits it.
 func (p *Packager) closeBefore(w *writer, dts int64, at window.Ticks) {
 	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 {
-		w.close(w.clip(at), dts)
+		w.close(at, dts)
 	}
 }
 
@@ -265,25 +268,31 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 		return
 	}
 	if w.open() {
-		p.settle(w)
-		w.close(w.clip(at), f.DTS)
+		w.close(at, f.DTS)
 	}
 	start := at + p.keyOffset
 	if f.Key {
 		start = inTicks(f.PTS, f.Track)
 	}
-	p.steady = key && abs(length-p.cadence) <= w.length()/2
+	if key && abs(length-p.cadence) <= w.length()/2 {
+		p.steady++
+	} else {
+		p.steady = 0
+	}
 	p.cadence = length
 	p.cut(w, start, false)
 	p.clean = f.Key
 }
+
+// steadyEnough is how many segments in a row must have been as long as the one before for the next to be expected so.
+const steadyEnough = 2
 
 // expectCut tells whether a part that ends at the given time is likely the last of its segment.
 func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
 	if w != p.lead && len(p.follow) > 0 {
 		return end+w.length()/2 >= p.follow[0].at
 	}
-	if !p.steady || p.current == nil {
+	if p.steady < steadyEnough || p.current == nil {
 		return false
 	}
 	start := w.segment
@@ -306,7 +315,7 @@ func (p *Packager) closeAfter(w *writer) {
 		p.settle(w)
 	}
 	if end-w.end+length > p.target {
-		w.close(w.clip(end), next)
+		w.close(end, next)
 	}
 }
 
@@ -328,6 +337,7 @@ func (p *Packager) settle(w *writer) {
 // gapLead announces that the leading rendition has nothing until a time, and goes on cutting segments meanwhile.
 func (p *Packager) gapLead(w *writer, until window.Ticks) {
 	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
+	p.settle(w)
 	for until-w.end > 0 {
 		if w.pending == nil && w.end-w.segment+p.target > limit {
 			p.cut(w, w.end+p.keyOffset, false)

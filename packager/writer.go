@@ -72,13 +72,15 @@ func (w *writer) add(f *stream.Frame) {
 	w.lastDTS = f.DTS
 }
 
-// close ends the open part at the announced time end. next is the decoding time of the frame that follows, in the track's
+// close ends the open part at the announced time end, or where the part target does. next is the decoding time of the frame that follows, in the track's
 // ticks: known, or predicted so that the part need not wait for it.
 //
 // A wrong prediction is made good in the part after: its first sample starts in decoding time where this part's last one
 // ends, so that decoding time has neither holes nor overlaps (players take a hole for a seek and wait for a key frame),
 // and its composition offset takes up the difference, so that presentation times are exact.
 func (w *writer) close(end window.Ticks, next int64) {
+	w.p.settle(w)
+	end = min(end, w.end+w.p.target)
 	decode := w.decode
 	for i := range w.samples {
 		following := next
@@ -148,14 +150,6 @@ func (w *writer) predict(dts int64) {
 		w.odd = 0
 	}
 	w.measured = true
-}
-
-// clip bounds the end of the open part by the part target.
-func (w *writer) clip(end window.Ticks) window.Ticks {
-	if w.p.target == 0 {
-		return end
-	}
-	return min(end, w.end+w.p.target)
 }
 
 // length is the predicted distance in window ticks.

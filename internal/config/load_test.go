@@ -65,11 +65,11 @@ func TestMistakes(t *testing.T) {
 		{"no duration", "hls:\n  dvr: long\n", `f:2:8: hls.dvr: "long" is not a duration, such as "200ms", "2s" or "1m30s"`},
 		{"negative duration", "hls:\n  dvr: -60s\n", "f:2:8: hls.dvr: -60s is negative"},
 		{"duration out of range", "hls:\n  part_duration: 2s\n", "f:2:18: hls.part_duration: 2s is out of range: allowed is 100ms to 1s"},
-		{"size without unit", "rtmp:\n  max_message_size: 1000000\n", "f:2:21: rtmp.max_message_size: 1000000 has no unit: write 1000000KiB or 1000000MiB"},
+		{"size without unit", "rtmp:\n  max_message_size: 1000000\n", "f:2:21: rtmp.max_message_size: 1000000 has no unit: B, KiB, MiB or GiB"},
 		{"no size", "rtmp:\n  max_message_size: big\n", `f:2:21: rtmp.max_message_size: "big" is not a size, such as "16KiB" or "1.5MiB"`},
 		{"size out of range", "http:\n  min_read_rate: 1B\n", "f:2:18: http.min_read_rate: 1B is out of range: allowed is 0, or 1KiB to 10MiB"},
-		{"rate without unit", "rtmp:\n  max_bitrate: 60\n", "f:2:16: rtmp.max_bitrate: 60 has no unit: write 60kbps or 60Mbps"},
-		{"rate in bytes", "rtmp:\n  max_bitrate: 60MiB\n", `f:2:16: rtmp.max_bitrate: "60MiB" is not a bit rate, such as "16kbps" or "1.5Mbps"`},
+		{"rate without unit", "rtmp:\n  max_bitrate: 60\n", "f:2:16: rtmp.max_bitrate: 60 has no unit: bps, kbps, Mbps or Gbps"},
+		{"rate in bytes", "rtmp:\n  max_bitrate: 60MiB\n", `f:2:16: rtmp.max_bitrate: "60MiB" is not a bit rate, such as "800kbps" or "60Mbps"`},
 		{"no number", "http:\n  max_connections: many\n", `f:2:20: http.max_connections: "many" is not a whole number`},
 		{"broken number", "http:\n  max_connections: 1.5\n", `f:2:20: http.max_connections: "1.5" is not a whole number`},
 		{"number out of range", "http:\n  max_connections: 0\n", "f:2:20: http.max_connections: 0 is out of range: allowed is 1 to 10000000"},
@@ -308,7 +308,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		lines := strings.Count(string(data), "\n") + 1
+		lines := strings.Count(string(data), "\n") + strings.Count(string(data), "\r") + 1 // either one ends a line in YAML
 		for _, m := range err.(Mistakes) {
 			if m.Message == "" || m.Line < 0 || m.Line > lines || (m.Line > 0) != (m.Column > 0) {
 				t.Fatalf("mistake %+v in %d lines", m, lines)

@@ -64,7 +64,7 @@ func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Size) UnmarshalText(text []byte) error {
-	v, err := parseUnits(string(text), "a size", sizeUnits, "KiB", "MiB")
+	v, err := parseUnits(string(text), sizeUnits, "B, KiB, MiB or GiB", `a size, such as "16KiB" or "1.5MiB"`)
 	if err == nil {
 		*s = Size(v)
 	}
@@ -91,7 +91,7 @@ func (b Bitrate) MarshalText() ([]byte, error) { return []byte(b.String()), nil 
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (b *Bitrate) UnmarshalText(text []byte) error {
-	v, err := parseUnits(string(text), "a bit rate", bitrateUnits, "kbps", "Mbps")
+	v, err := parseUnits(string(text), bitrateUnits, "bps, kbps, Mbps or Gbps", `a bit rate, such as "800kbps" or "60Mbps"`)
 	if err == nil {
 		*b = Bitrate(v)
 	}
@@ -116,13 +116,14 @@ func formatUnits(v int64, units []unit, smallest string) string {
 	return strconv.FormatInt(v, 10) + smallest
 }
 
-// parseUnits reads a decimal number and one of units, in any case that is not ambiguous. Zero needs no unit.
-func parseUnits(s, what string, units []unit, small, large string) (int64, error) {
+// parseUnits reads a decimal number and one of units. Zero needs none. Names lists the units and what describes such a
+// value, both for messages.
+func parseUnits(s string, units []unit, names, what string) (int64, error) {
 	if s == "0" {
 		return 0, nil
 	}
 	if bareNumber(s) {
-		return 0, fmt.Errorf("%s has no unit: write %s%s or %s%s", s, s, small, s, large)
+		return 0, fmt.Errorf("%s has no unit: %s", s, names)
 	}
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.name)
@@ -142,7 +143,7 @@ func parseUnits(s, what string, units []unit, small, large string) (int64, error
 		}
 		return int64(math.Round(v * float64(u.size))), nil
 	}
-	return 0, fmt.Errorf(`%q is not %s, such as "16%s" or "1.5%s"`, clip(s), what, small, large)
+	return 0, fmt.Errorf("%q is not %s", clip(s), what)
 }
 
 // bareNumber tells whether s is a plain decimal number without a unit.

@@ -29,7 +29,7 @@ type presentations struct {
 func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 	set := p.settings().HLS
 	now := p.now()
-	first := now.Unix() / max(1, int64(time.Duration(set.SegmentDuration)/time.Second))
+	first := firstMSN(now, time.Duration(set.SegmentDuration))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// A show that follows one of the same name numbers on, even if the clock has not got so far.
@@ -48,6 +48,12 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 	keep := time.Duration(set.DVR) + 4*time.Duration(set.MaxSegmentDuration)
 	p.lastMSN[s.Name()] = k.NextMSN
 	return []stream.Consumer{&lingering{Packager: k, p: p, keep: keep, name: s.Name()}}
+}
+
+// firstMSN numbers a new show's first segment by the clock, so that a node that lost all state goes forward: two numbers
+// for each segment duration, because segments may be shorter than their goal and must not outrun the clock.
+func firstMSN(now time.Time, segment time.Duration) int64 {
+	return 2 * now.UnixMilli() / max(1, segment.Milliseconds())
 }
 
 // lingering is a packager whose presentation stays fetchable for a while after its end.

@@ -60,10 +60,7 @@ func (w *text) variant(a window.Variant) {
 	if a.Audio != nil {
 		w.tag(",AUDIO=\"audio\"")
 	}
-	if a.Video.Video {
-		w.tag(",CLOSED-CAPTIONS=NONE")
-	}
-	w.end()
+	w.tag(",CLOSED-CAPTIONS=NONE").end()
 	w.tag(a.Video.Name).tag(".m3u8").end()
 }
 

@@ -8,6 +8,8 @@ export const slowest = 0.93;
 const tolerance = 0.12;
 const reached = 0.03;
 
+/** What playback begins with over the stream's distance, until requests have found their rhythm; s. */
+const startSlack = 0.3;
 /** What one stall adds to the distance, the most that all may add, and how long it takes to lose 1 s of it again; s. */
 const stallCost = 0.25;
 const mostSlack = 2;
@@ -18,10 +20,11 @@ const catchUpRange = 6;
 
 /**
  * Governor keeps playback at the distance from the live edge that the stream asks for, by small changes of the playback
- * rate. After a stall it keeps a little more, and tries less again as time passes without one.
+ * rate. At the start and after a stall it keeps a little more, and
+ * tries less again as time passes without one.
  */
 export class Governor {
-  private slack = 0;
+  private slack = startSlack;
   private correcting: -1 | 0 | 1 = 0;
 
   /** The distance to keep; s, null when the stream's is not known. */

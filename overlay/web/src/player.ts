@@ -17,6 +17,8 @@ const stuckAfter = 10;
 const startWithin = 20;
 /** After a stall playback waits for this much media, or for as long as the stream's distance if that is less; s. */
 const refill = 1.2;
+/** Started behind by more than this, playback moves up at once, as nobody has seen anything yet; s. */
+const startAt = 0.5;
 /** Behind by more than this, the viewer is offered the way back; s. */
 const offerJumpAt = 3;
 /** Behind by more than this without having asked for it, the viewer is taken back; s. */
@@ -314,7 +316,16 @@ export class Player {
     if (this.begun) return;
     this.begun = true;
     this.reopening.reset();
+    this.moveUp();
     this.settle();
+  }
+
+  /** A source begins where a segment does, which may be a segment too early. Only what is already here is skipped. */
+  private moveUp(): void {
+    const timing = this.timing();
+    const behind = this.governor.behind(timing);
+    const spare = this.ahead() - (this.governor.target(timing) ?? refill);
+    if (behind > startAt && spare > 0) this.video.currentTime += Math.min(behind, spare);
   }
 
   // The clock.

@@ -107,13 +107,17 @@ const es: Strings = {
   unsupportedMore: 'Prueba con una versión actual de Chrome, Edge, Firefox o Safari.',
 };
 
-const tables: Readonly<Record<string, Strings>> = { en, zh, es };
+const tables: ReadonlyMap<string, Strings> = new Map([
+  ['en', en],
+  ['zh', zh],
+  ['es', es],
+]);
 
 /** The first of the reader's languages that there is a table for, else English; lang is for the document's attribute. */
 export function choose(languages: readonly string[]): { lang: string; strings: Strings } {
   for (const tag of languages) {
     const lang = tag.toLowerCase().split('-')[0] ?? '';
-    const strings = tables[lang];
+    const strings = tables.get(lang);
     if (strings) return { lang, strings };
   }
   return { lang: 'en', strings: en };

@@ -1,0 +1,64 @@
+# Pushcart with ffmpeg beside it. `make image` builds it, and this is enough to run it:
+#
+#   docker run -p 1935:1935 -p 8080:8080 pushcart
+#
+# The log then has the server and the stream key for OBS. Settings are environment variables, or a file: see
+# configs/pushcart.yaml, and configs/compose.yaml for a node that stays.
+#
+# The bases can be replaced, by mirrors of them for instance: --build-arg NODE_IMAGE=... The names are in full because
+# podman and buildah ask no registry by default for a name that is not.
+ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
+ARG GO_IMAGE=docker.io/library/golang:1.26-bookworm
+ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
+
+# The viewer's pages. What is copied first changes least, so that a changed source does not fetch the packages again.
+FROM ${NODE_IMAGE} AS web
+WORKDIR /src/overlay/web
+COPY overlay/web/package.json overlay/web/package-lock.json overlay/web/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY overlay/web/ ./
+RUN npm run build
+
+# The program, with the pages in it.
+FROM ${GO_IMAGE} AS program
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+COPY --from=web /src/overlay/web/dist/site/ overlay/web/dist/site/
+# Empty, the program says "dev" and "unknown".
+ARG VERSION=
+ARG COMMIT=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
+    -o /out/pushcart ./cmd/pushcart
+
+# What runs.
+FROM ${BASE_IMAGE}
+# ffmpeg's own dependencies only. Lists, logs and caches would differ with every build and serve nobody.
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ffmpeg \
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+        /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
+COPY --from=program /out/pushcart /usr/local/bin/pushcart
+
+# Publishers reach a container from outside, never over loopback: without configured keys nobody could publish. So the
+# node makes a key when it starts and prints it. Configured keys come before it.
+ENV PUSHCART_PUBLISH_GENERATE_KEY=true
+
+# By number, so that Kubernetes sees that it is not root. The account needs no name and no home: the node writes no files,
+# and runs on a read-only root.
+USER 10001:10001
+EXPOSE 1935 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["pushcart", "health"]
+ENTRYPOINT ["pushcart"]
+CMD ["serve"]
+
+# Last, because they change with every version.
+ARG VERSION=
+ARG COMMIT=
+LABEL org.opencontainers.image.title="Pushcart" \
+    org.opencontainers.image.description="Edge node for live commerce: RTMP in, low-latency HLS out" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${COMMIT}"

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// loadMode is the load generator: it publishes many streams until its standard input ends or it is told to stop.
+func loadMode(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	address := f.String("address", "", "where to publish")
+	streams := f.Int("streams", 20, "how many streams")
+	ahead := f.Duration("ahead", 0, "media to send fast at first")
+	speed := f.Int64("speed", 10, "how fast that is")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	rec, err := loadRecording(ctx)
+	if err != nil {
+		return err
+	}
+	configs, frames := newPackets(rec)
+	var group sync.WaitGroup
+	failed := make(chan error, *streams)
+	begin := time.Now()
+	for i := range *streams {
+		p, err := publish(*address, streamName(i))
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		// Key frames of different publishers come at different moments.
+		stagger := time.Duration(i) * 2 * time.Second / time.Duration(*streams)
+		pace := pace{begin: begin.Add(stagger), ahead: *ahead, speed: *speed}
+		group.Go(func() { failed <- p.play(configs, frames, pace, ctx.Done(), nil) })
+	}
+	if err := say(struct{}{}); err != nil {
+		return err
+	}
+	for range *streams {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	group.Wait()
+	return nil
+}
+
+func streamName(i int) string { return fmt.Sprintf("show%02d", i) }
+
+// load starts a load generator of so many streams and returns when they all publish in real time.
+func load(ctx context.Context, address string, streams int, ahead time.Duration) (*child, error) {
+	const speed = 10
+	c, err := self(ctx, &struct{}{}, "load", "-address", address, "-streams", fmt.Sprint(streams),
+		"-ahead", ahead.String(), "-speed", fmt.Sprint(speed))
+	if err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, ahead/speed+2*time.Second); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, c.alive()
+}
+
+// endWithInput cancels when standard input ends: the parent is gone or wants no more.
+func endWithInput(cancel func()) {
+	var b [64]byte
+	for {
+		if _, err := os.Stdin.Read(b[:]); err != nil {
+			cancel()
+			return
+		}
+	}
+}

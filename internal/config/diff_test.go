@@ -1,0 +1,59 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestDiff(t *testing.T) {
+	a, b := Default(), Default()
+	b.HLS.PartDuration = Duration(300 * time.Millisecond)
+	b.RTMP.Address = ""
+	b.HTTP.MaxConnections = 5
+	b.Publish.Keys = []Key{{"show1", "long-secret"}, {"*", "other-secret"}}
+	want := []Change{
+		{"rtmp.address", ":1935", `""`, ReloadRestart},
+		{"http.max_connections", "20000", "5", ReloadLive},
+		{"publish.keys", "none", "for show1, *", ReloadLive},
+		{"hls.part_duration", "200ms", "300ms", ReloadNewStream},
+	}
+	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	c := *b
+	c.Publish.Keys = []Key{{"show1", "third-secret"}, {"*", "other-secret"}}
+	want = []Change{{"publish.keys", "for show1, *", "for show1, * (with other secrets)", ReloadLive}}
+	if got := Diff(b, &c); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	c.Publish.Keys = []Key{}
+	if got := Diff(a, Default()); got != nil {
+		t.Errorf("equal configurations differ in %v", got)
+	}
+	a.Publish.Keys = []Key{}
+	if got := Diff(a, Default()); got != nil {
+		t.Errorf("two empty lists differ in %v", got)
+	}
+}
+
+// TestDiffSeesEverySetting changes each setting alone.
+func TestDiffSeesEverySetting(t *testing.T) {
+	for _, s := range settings() {
+		c := Default()
+		v := s.in(c)
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString(v.String() + "x")
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		default:
+			v.SetInt(v.Int() + 1)
+		}
+		if got := Diff(Default(), c); len(got) != 1 || got[0].Key != s.key || got[0].Class != s.class {
+			t.Errorf("with another %s it finds %v", s.key, got)
+		}
+	}
+}

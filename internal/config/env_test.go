@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// other makes a value of a setting that is allowed and is not the default, and how it is written in the environment.
+func other(t *testing.T, s setting) string {
+	t.Helper()
+	switch s.typ {
+	case reflect.TypeFor[Word]():
+		return map[string]string{"log.level": "error", "log.format": "json"}[s.key]
+	case reflect.TypeFor[Address]():
+		return "127.0.0.1:0"
+	case reflect.TypeFor[string]():
+		return "/some/file.pem"
+	case reflect.TypeFor[bool]():
+		return "true"
+	case reflect.TypeFor[[]Key]():
+		return "show1=long-secret"
+	}
+	b, ok := boundsOf(s.typ, s.tag)
+	if !ok {
+		t.Fatalf("no other value for %s", s.key)
+	}
+	v := b.high
+	if reflect.DeepEqual(v.Interface(), s.in(Default()).Interface()) {
+		v = b.low
+	}
+	return fmt.Sprint(v)
+}
+
+// TestEveryVariable sets each setting by its variable, over a file that sets it as well.
+func TestEveryVariable(t *testing.T) {
+	// What other settings have to be, so that the rules hold.
+	also := map[string][]string{
+		"rtmp.tls_address":         {"PUSHCART_TLS_CERTIFICATE=c", "PUSHCART_TLS_KEY=k"},
+		"http.tls_address":         {"PUSHCART_TLS_CERTIFICATE=c", "PUSHCART_TLS_KEY=k"},
+		"tls.certificate":          {"PUSHCART_TLS_KEY=k"},
+		"tls.key":                  {"PUSHCART_TLS_CERTIFICATE=c"},
+		"hls.segment_duration":     {"PUSHCART_HLS_MAX_SEGMENT_DURATION=60s", "PUSHCART_HLS_DVR=1h"},
+		"hls.max_segment_duration": {"PUSHCART_HLS_DVR=1h"},
+		"hls.part_duration":        {"PUSHCART_HLS_SEGMENT_DURATION=2s"},
+	}
+	for _, s := range settings() {
+		t.Run(s.variable(), func(t *testing.T) {
+			text := other(t, s)
+			env := append(also[s.key], s.variable()+"="+text)
+			c, err := Load(documented, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.in(c).Interface()
+			if reflect.DeepEqual(got, s.in(Default()).Interface()) {
+				t.Errorf("%s=%s changes nothing", s.variable(), text)
+			}
+			if s.typ != reflect.TypeFor[[]Key]() && fmt.Sprint(got) != text {
+				t.Errorf("%s=%s gives %v", s.variable(), text, got)
+			}
+		})
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	c, err := parse("f", []byte("hls: {part_duration: 500ms, dvr: 2m}\npublish: {keys: [{stream: old, key: long-secret}]}\n"),
+		[]string{"HOME=/", "PUSHCART_HLS_PART_DURATION=300ms", "PUSHCART_CONFIG=ignored", "PUSHCART_RTMP_ADDRESS=",
+			"PUSHCART_PUBLISH_KEYS= show1=long=secret= , *=sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+			"PUSHCART_LOG_LEVEL=warn", "PUSHCART_LOG_LEVEL=debug"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.HLS.PartDuration != Duration(300*time.Millisecond) || c.HLS.DVR != Duration(2*time.Minute) || c.RTMP.Address != "" || c.Log.Level != "debug" {
+		t.Errorf("got %+v", c)
+	}
+	want := []Key{{"show1", "long=secret="}, {"*", "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}}
+	if !reflect.DeepEqual(c.Publish.Keys, want) {
+		t.Errorf("keys are %v", c.AuthEntries())
+	}
+	c, err = parse("f", []byte("publish: {keys: [{stream: old, key: long-secret}]}\n"),
+		[]string{`PUSHCART_PUBLISH_KEYS=[{stream: show1, key: "long-secret"}, {stream: "*", key: other-secret}]`})
+	if err != nil || !reflect.DeepEqual(c.Publish.Keys, []Key{{"show1", "long-secret"}, {"*", "other-secret"}}) {
+		t.Errorf("a list gives %v, %v", c, err)
+	}
+	for _, none := range []string{"", " ", "[]"} {
+		c, err = parse("f", []byte("publish: {keys: [{stream: old, key: long-secret}]}\n"), []string{"PUSHCART_PUBLISH_KEYS=" + none})
+		if err != nil || len(c.Publish.Keys) != 0 {
+			t.Errorf("%q gives %v, %v", none, c, err)
+		}
+	}
+}
+
+func TestEnvironmentMistakes(t *testing.T) {
+	tests := []struct{ name, env, want string }{
+		{"mistyped", "PUSHCART_HLS_PARTDURATION=1s", "PUSHCART_HLS_PARTDURATION: is not a setting; did you mean PUSHCART_HLS_PART_DURATION?"},
+		{"mistyped file", "PUSHCART_CONFG=a", "PUSHCART_CONFG: is not a setting; did you mean PUSHCART_CONFIG?"},
+		{"nothing like it", "PUSHCART_Z=1", "PUSHCART_Z: is not a setting; settings are named like PUSHCART_HLS_PART_DURATION"},
+		{"section", "PUSHCART_HLS={}", "PUSHCART_HLS: is not a setting; did you mean PUSHCART_HLS_DVR?"},
+		{"no unit", "PUSHCART_HLS_DVR=60", "PUSHCART_HLS_DVR: 60 has no unit: write 60ms or 60s"},
+		{"empty", "PUSHCART_HLS_DVR=", `PUSHCART_HLS_DVR: "" is not a duration, such as "200ms", "2s" or "1m30s"`},
+		{"range", "PUSHCART_HLS_DVR=1s", "PUSHCART_HLS_DVR: 1s is out of range: allowed is 3s to 6h"},
+		{"rule", "PUSHCART_HLS_DVR=5s", "PUSHCART_HLS_DVR: hls.dvr (5s) must be at least three times hls.max_segment_duration (4s): 12s"},
+		{"pair", "PUSHCART_PUBLISH_KEYS=a=long-secret,b", "PUSHCART_PUBLISH_KEYS: [2]: is not of the form NAME=SECRET"},
+		{"stream", "PUSHCART_PUBLISH_KEYS=-a=long-secret", `PUSHCART_PUBLISH_KEYS: [1].stream: cannot be used: it begins with '-'; a stream name begins with a letter or a digit`},
+		{"key", "PUSHCART_PUBLISH_KEYS=a=b", "PUSHCART_PUBLISH_KEYS: [1].key: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
+		{"list", "PUSHCART_PUBLISH_KEYS=[{stream: a}]", "PUSHCART_PUBLISH_KEYS: [1].key: is missing"},
+		{"list syntax", "PUSHCART_PUBLISH_KEYS=[", "PUSHCART_PUBLISH_KEYS: is not valid YAML: sequence end token ']' not found"},
+		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key"},
+
+		{"Kubernetes host", "PUSHCART_SERVICE_HOST=10.0.0.1", ""},
+		{"Kubernetes port", "PUSHCART_SERVICE_PORT_RTMP=1935", ""},
+		{"Kubernetes link", "PUSHCART_PORT=tcp://10.0.0.1:1935", ""},
+		{"Kubernetes link part", "PUSHCART_PORT_1935_TCP_ADDR=10.0.0.1", ""},
+		{"Kubernetes link protocol", "PUSHCART_PORT_1935_TCP_PROTO=tcp", ""},
+		{"Kubernetes other service", "PUSHCART_RTMP_PORT=tcp://10.0.0.1:1935", ""},
+		{"not Kubernetes", "PUSHCART_RTMP_PORT=https", "PUSHCART_RTMP_PORT: is not a setting; did you mean PUSHCART_RTMP_ADDRESS?"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want := tt.want
+			if want != "" {
+				want = "environment: " + want
+			}
+			if got := complaints(t, "", tt.env); got != want {
+				t.Errorf("got\n  %s\nwant\n  %s", got, want)
+			}
+		})
+	}
+}
+
+// TestVariableOverWrongValue checks that the file's mistake stays one, and that the rules look at the variable's value.
+func TestVariableOverWrongValue(t *testing.T) {
+	got := complaints(t, "hls:\n  dvr: 60\n", "PUSHCART_HLS_DVR=5s")
+	want := "f:2:8: hls.dvr: 60 has no unit: write 60ms or 60s\n" +
+		"environment: PUSHCART_HLS_DVR: hls.dvr (5s) must be at least three times hls.max_segment_duration (4s): 12s"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

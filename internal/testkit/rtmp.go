@@ -1,0 +1,243 @@
+package testkit
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortmplib/pkg/amf0"
+	"github.com/bluenviron/gortmplib/pkg/bytecounter"
+	"github.com/bluenviron/gortmplib/pkg/handshake"
+	"github.com/bluenviron/gortmplib/pkg/message"
+	"github.com/bluenviron/gortmplib/pkg/rawmessage"
+)
+
+// patience bounds every single wait of a test for the server.
+const patience = 20 * time.Second
+
+// Status is an onStatus message, or the _error that answers connect.
+type Status struct{ Level, Code, Description string }
+
+// Publisher is an RTMP client with full control of what is sent and when. It is for one goroutine at a time.
+type Publisher struct {
+	t   testing.TB
+	nc  net.Conn
+	out *rawmessage.Writer
+
+	statuses chan Status
+	results  chan string   // names of the answers to commands
+	ended    chan struct{} // closed when the server has closed the connection
+
+	sent struct {
+		sync.Mutex
+		log []Sent
+	}
+}
+
+// Sent is one access unit that went out.
+type Sent struct {
+	Video bool
+	// DTS and PTS as the publisher's script has them, before rounding to milliseconds.
+	DTS, PTS time.Duration
+	Key      bool
+	Payload  []byte
+}
+
+// Dial connects to an RTMP address, with TLS unless secure is nil, and shakes hands.
+func Dial(t testing.TB, address string, secure *tls.Config) *Publisher {
+	t.Helper()
+	nc, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure != nil {
+		nc = tls.Client(nc, secure)
+	}
+	nc.SetDeadline(time.Now().Add(patience))
+	rw := bytecounter.NewReadWriter(nc)
+	if _, _, err := handshake.DoClient(rw, false, false); err != nil {
+		nc.Close()
+		t.Fatalf("RTMP handshake: %v", err)
+	}
+	nc.SetDeadline(time.Time{})
+	p := &Publisher{
+		t: t, nc: nc, out: rawmessage.NewWriter(rw, rw.Writer, false),
+		statuses: make(chan Status, 16), results: make(chan string, 16), ended: make(chan struct{}),
+	}
+	go p.read(message.NewReader(rw, rw.Reader, func(uint32) error { return nil }))
+	t.Cleanup(func() { nc.Close(); <-p.ended })
+	return p
+}
+
+// read takes what the server says until it says no more.
+func (p *Publisher) read(r *message.Reader) {
+	defer close(p.ended)
+	for {
+		m, err := r.Read()
+		if err != nil {
+			return
+		}
+		c, ok := m.(*message.CommandAMF0)
+		if !ok {
+			continue
+		}
+		if c.Name == "onStatus" || c.Name == "_error" {
+			select {
+			case p.statuses <- statusOf(c):
+			default:
+			}
+		}
+		select {
+		case p.results <- c.Name:
+		default:
+		}
+	}
+}
+
+func statusOf(c *message.CommandAMF0) (s Status) {
+	for _, a := range c.Arguments {
+		if o, ok := a.(amf0.Object); ok {
+			s.Level, _ = o.GetString("level")
+			s.Code, _ = o.GetString("code")
+			s.Description, _ = o.GetString("description")
+		}
+	}
+	return s
+}
+
+// Send writes one message with a timestamp, of which 32 bits of milliseconds are sent.
+func (p *Publisher) Send(typ byte, at time.Duration, body []byte) error {
+	p.nc.SetWriteDeadline(time.Now().Add(patience))
+	return p.out.Write(&rawmessage.Message{ChunkStreamID: 3 + typ%8, Timestamp: at, Type: typ, MessageStreamID: 1, Body: body})
+}
+
+// Command sends a command message.
+func (p *Publisher) Command(name string, id float64, args ...any) {
+	p.t.Helper()
+	body, err := append(amf0.Data{name, id}, args...).Marshal()
+	if err == nil {
+		err = p.Send(typeCommand, 0, body)
+	}
+	if err != nil {
+		p.t.Fatalf("send %s: %v", name, err)
+	}
+}
+
+// Status waits for the next status message.
+func (p *Publisher) Status() Status {
+	p.t.Helper()
+	select {
+	case s := <-p.statuses:
+		return s
+	case <-p.ended:
+		select {
+		case s := <-p.statuses:
+			return s
+		default:
+			p.t.Fatal("the server closed the connection without a status message")
+		}
+	case <-time.After(patience):
+		p.t.Fatal("no status message came")
+	}
+	return Status{}
+}
+
+// Ended waits until the server has closed the connection.
+func (p *Publisher) Ended() {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		p.t.Fatal("the server did not close the connection")
+	}
+}
+
+// Connect sends connect and createStream.
+func (p *Publisher) Connect(app string) {
+	p.t.Helper()
+	p.Command("connect", 1, amf0.Object{{Key: "app", Value: app}, {Key: "flashVer", Value: "testkit/1.0"},
+		{Key: "tcUrl", Value: "rtmp://localhost/" + app}})
+	p.Command("createStream", 2, nil)
+}
+
+// Open connects and asks to publish; it returns the server's answer.
+func (p *Publisher) Open(key string) Status {
+	p.t.Helper()
+	p.Connect("live")
+	p.Command("publish", 3, nil, key, "live")
+	return p.Status()
+}
+
+// Publish begins to publish to an address, and ends the test when that is refused.
+func Publish(t testing.TB, address, key string) *Publisher {
+	t.Helper()
+	p := Dial(t, address, nil)
+	if s := p.Open(key); s.Code != "NetStream.Publish.Start" {
+		t.Fatalf("publish %q: %+v", key, s)
+	}
+	return p
+}
+
+// Configure sends clips' codec data at a time.
+func (p *Publisher) Configure(at time.Duration, clips ...*Clip) {
+	p.t.Helper()
+	for _, c := range clips {
+		if c == nil || c.Config == nil && c.Codec == MP3 {
+			continue
+		}
+		typ, body := tagOf(c, nil)
+		if err := p.Send(typ, at, body); err != nil {
+			p.t.Fatalf("send codec data: %v", err)
+		}
+	}
+}
+
+// Frame sends one sample with a timestamp and notes it for the comparison with what viewers get.
+func (p *Publisher) Frame(c *Clip, s *Sample, at time.Duration) error {
+	typ, body := tagOf(c, s)
+	if err := p.Send(typ, at.Round(time.Millisecond), body); err != nil {
+		return fmt.Errorf("send frame at %v: %w", at, err)
+	}
+	p.sent.Lock()
+	defer p.sent.Unlock()
+	p.sent.log = append(p.sent.log, Sent{Video: c.Codec.Video(), DTS: at, PTS: at + s.Offset, Key: s.Key, Payload: s.Payload})
+	return nil
+}
+
+// Sent returns what went out so far. It may be called from any goroutine.
+func (p *Publisher) Sent() []Sent {
+	p.sent.Lock()
+	defer p.sent.Unlock()
+	return append([]Sent(nil), p.sent.log...)
+}
+
+// Leave says good-bye as encoders do, and waits for the answer.
+func (p *Publisher) Leave() {
+	p.t.Helper()
+	p.Command("FCUnpublish", 4, nil, "")
+	p.Command("deleteStream", 5, nil, 1.0)
+	if s := p.Status(); s.Code != "NetStream.Unpublish.Success" {
+		p.t.Errorf("on leaving: %+v", s)
+	}
+	p.nc.Close()
+	<-p.ended
+}
+
+// Drop closes the connection as a phone does whose network went away: without a word, and with a reset.
+func (p *Publisher) Drop() {
+	if tcp, ok := p.nc.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	p.nc.Close()
+	<-p.ended
+}
+
+// Gone tells whether err is that of a connection which the server has closed.
+func Gone(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || errors.Is(err, net.ErrClosed)
+}
