@@ -34,9 +34,16 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} 
 
 # What runs.
 FROM ${BASE_IMAGE}
-# ffmpeg's own dependencies only. Lists, logs and caches would differ with every build and serve nobody.
+# ffmpeg with what it depends on and nothing recommended. Its window for playback draws with OpenGL, whose drivers are 165 MB
+# that a node never opens: dpkg leaves their files out, as the base does with manuals. An image made from this one that
+# wants them, for VA-API on AMD say, gets them by apt-get install --reinstall libllvm15 libz3-4.
+# Lists, logs and caches would differ with every build and serve nobody.
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ffmpeg \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        -o DPkg::Options::='--path-exclude=/usr/lib/*/libLLVM-*' \
+        -o DPkg::Options::='--path-exclude=/usr/lib/*/libz3.so*' \
+        -o DPkg::Options::='--path-exclude=/usr/lib/*/dri/*_dri.so' \
+        ffmpeg \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
         /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
 COPY --from=program /out/pushcart /usr/local/bin/pushcart

@@ -21,6 +21,6 @@ func (c *checkCommand) Run(s surroundings) error {
 	if name == "" {
 		name = "environment"
 	}
-	fmt.Fprintf(s.stdout, "%s: ok, %d settings differ from the defaults\n", name, len(config.Diff(config.Default(), cfg)))
+	fmt.Fprintf(s.stdout, "%s: ok (settings that differ from the defaults: %d)\n", name, len(config.Diff(config.Default(), cfg)))
 	return nil
 }

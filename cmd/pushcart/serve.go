@@ -54,6 +54,9 @@ func (c *serveCommand) Run(s surroundings) error {
 	level := new(slog.LevelVar)
 	level.Set(cfg.Log.SlogLevel())
 	log = newLogger(s.stderr, string(cfg.Log.Format), level)
+	if file != "" {
+		log.Info("configuration read", "file", file)
+	}
 
 	v, _ := versionOf(version, commit, debug.ReadBuildInfo)
 	n, err = node.New(cfg, node.Options{Log: log, Level: level, Version: v})

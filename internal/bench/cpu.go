@@ -41,6 +41,9 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 		var cores [2]float64
 		for i := range sides {
 			s := &sides[i]
+			if i > 0 {
+				ahead = 0 // only the node has a window to fill, and only at first
+			}
 			used, err := cpuOf(ctx, o, n, s.address, s.pid, ahead)
 			if err != nil {
 				return nil, err
@@ -50,7 +53,6 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 			progress("cpu %d/%d: %s uses %.3f %% of a core per stream", turn+1, o.runs, s.name, used/cpuStreams*100)
 		}
 		ratios.add(cores[0] / cores[1])
-		ahead = 0 // the window stays full
 	}
 	return []row{
 		figure("CPU per stream, against only reading it", ratios, "", 1.6, atMost).aim(1.3),

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -24,7 +23,6 @@ func loadMode(ctx context.Context, args []string) error {
 		return err
 	}
 	configs, frames := newPackets(rec)
-	var group sync.WaitGroup
 	failed := make(chan error, *streams)
 	begin := time.Now()
 	for i := range *streams {
@@ -36,7 +34,7 @@ func loadMode(ctx context.Context, args []string) error {
 		// Key frames of different publishers come at different moments.
 		stagger := time.Duration(i) * 2 * time.Second / time.Duration(*streams)
 		pace := pace{begin: begin.Add(stagger), ahead: *ahead, speed: *speed}
-		group.Go(func() { failed <- p.play(configs, frames, pace, ctx.Done(), nil) })
+		go func() { failed <- p.play(configs, frames, pace, ctx.Done(), nil) }()
 	}
 	if err := say(struct{}{}); err != nil {
 		return err
@@ -46,7 +44,6 @@ func loadMode(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	group.Wait()
 	return nil
 }
 

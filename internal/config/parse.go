@@ -59,7 +59,7 @@ func parseYAML(data []byte) (ast.Node, *syntaxError) {
 	if err := guard(tokens); err != nil {
 		return nil, err
 	}
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	file, err := parseTokens(tokens)
 	if err != nil {
 		var syntax *yaml.SyntaxError
 		if errors.As(err, &syntax) {
@@ -78,6 +78,17 @@ func parseYAML(data []byte) (ast.Node, *syntaxError) {
 		body = doc.Body
 	}
 	return body, nil
+}
+
+// parseTokens runs the parser. A node reads its file again while streams are live: a text that the parser trips over must
+// not end them, so its panic is a mistake in the file like any other.
+func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			file, err = nil, fmt.Errorf("the parser gave up: %v", r)
+		}
+	}()
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
 // plainText tells whether data is text, and where it is not.

@@ -272,6 +272,11 @@ func (t *track) descriptor(esds []byte) error {
 	}
 	object := f.u8()
 	f.take(12)
+	if object == 0x6b {
+		// MP3 has two names: this one is the Authoring specification's.
+		t.codec = "mp4a.40.34"
+		return nil
+	}
 	if object != 0x40 {
 		t.codec = fmt.Sprintf("mp4a.%02x", object)
 		return nil

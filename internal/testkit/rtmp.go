@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +14,6 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/bytecounter"
 	"github.com/bluenviron/gortmplib/pkg/handshake"
 	"github.com/bluenviron/gortmplib/pkg/message"
-	"github.com/bluenviron/gortmplib/pkg/rawmessage"
 )
 
 // patience bounds every single wait of a test for the server.
@@ -26,7 +26,7 @@ type Status struct{ Level, Code, Description string }
 type Publisher struct {
 	t   testing.TB
 	nc  net.Conn
-	out *rawmessage.Writer
+	out chunkWriter
 
 	statuses chan Status
 	results  chan string   // names of the answers to commands
@@ -65,7 +65,7 @@ func Dial(t testing.TB, address string, secure *tls.Config) *Publisher {
 	}
 	nc.SetDeadline(time.Time{})
 	p := &Publisher{
-		t: t, nc: nc, out: rawmessage.NewWriter(rw, rw.Writer, false),
+		t: t, nc: nc, out: chunkWriter{w: nc, size: 128, last: map[byte]uint32{}},
 		statuses: make(chan Status, 16), results: make(chan string, 16), ended: make(chan struct{}),
 	}
 	go p.read(message.NewReader(rw, rw.Reader, func(uint32) error { return nil }))
@@ -112,8 +112,11 @@ func statusOf(c *message.CommandAMF0) (s Status) {
 // Send writes one message with a timestamp, of which 32 bits of milliseconds are sent.
 func (p *Publisher) Send(typ byte, at time.Duration, body []byte) error {
 	p.nc.SetWriteDeadline(time.Now().Add(patience))
-	return p.out.Write(&rawmessage.Message{ChunkStreamID: 3 + typ%8, Timestamp: at, Type: typ, MessageStreamID: 1, Body: body})
+	return p.out.write(typ, 1, uint32(at.Round(time.Millisecond).Milliseconds()), body)
 }
+
+// Absolute has every message carry its whole time, instead of the difference to the one before.
+func (p *Publisher) Absolute() { p.out.absolute = true }
 
 // Command sends a command message.
 func (p *Publisher) Command(name string, id float64, args ...any) {
@@ -161,6 +164,10 @@ func (p *Publisher) Connect(app string) {
 	p.t.Helper()
 	p.Command("connect", 1, amf0.Object{{Key: "app", Value: app}, {Key: "flashVer", Value: "testkit/1.0"},
 		{Key: "tcUrl", Value: "rtmp://localhost/" + app}})
+	if err := p.Send(typeChunkSize, 0, binary.BigEndian.AppendUint32(nil, chunkSize)); err != nil {
+		p.t.Fatalf("set chunk size: %v", err)
+	}
+	p.out.size = chunkSize
 	p.Command("createStream", 2, nil)
 }
 
@@ -199,7 +206,7 @@ func (p *Publisher) Configure(at time.Duration, clips ...*Clip) {
 // Frame sends one sample with a timestamp and notes it for the comparison with what viewers get.
 func (p *Publisher) Frame(c *Clip, s *Sample, at time.Duration) error {
 	typ, body := tagOf(c, s)
-	if err := p.Send(typ, at.Round(time.Millisecond), body); err != nil {
+	if err := p.Send(typ, at, body); err != nil {
 		return fmt.Errorf("send frame at %v: %w", at, err)
 	}
 	p.sent.Lock()

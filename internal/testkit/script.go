@@ -13,6 +13,8 @@ type Script struct {
 	From, To time.Duration
 	// Speed of sending against the clips' time; 0 sends as fast as the server takes it.
 	Speed float64
+	// Absolute has every message carry its whole timestamp.
+	Absolute bool
 	// Map gives a sample the timestamp to send, from its time in the clip; false leaves it out. Nil is the clip's time.
 	Map func(video bool, at time.Duration) (time.Duration, bool)
 }
@@ -97,6 +99,9 @@ func pause(ctx context.Context, until time.Time) bool {
 func (p *Publisher) Live(s Script) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	if s.Absolute {
+		p.Absolute()
+	}
 	first := time.Duration(0)
 	if s.Map != nil {
 		first, _ = s.Map(s.Video != nil, s.From)

@@ -4,10 +4,11 @@ import "time"
 
 // RTMP message types (RTMP 1.0 6).
 const (
-	typeAudio   = 8
-	typeVideo   = 9
-	typeData    = 18
-	typeCommand = 20
+	typeChunkSize = 1
+	typeAudio     = 8
+	typeVideo     = 9
+	typeData      = 18
+	typeCommand   = 20
 )
 
 // tagOf packs a sample, or the codec data, as the body of an RTMP message: classic tags where the codec has them, else

@@ -1,10 +1,11 @@
 import { Backoff } from './backoff';
 import { HlsSource } from './hls-source';
+import { Journal } from './journal';
 import { Governor, pictureAge } from './latency';
 import { NativeSource } from './native-source';
 import { Watch, type Presence } from './presence';
 import type { Source, SourceEvents, Timing } from './source';
-import type { Counters, State, Stats } from './stats';
+import type { State, Stats } from './stats';
 
 /** How often the player looks at how it is doing; ms. */
 const tickEvery = 250;
@@ -13,6 +14,8 @@ const awayAfter = 2.5;
 const awaySteps = 2;
 /** Playback that stands still for this long although the playlist grows is started afresh; s. */
 const stuckAfter = 10;
+/** The end of a show that does not play out is over after this; s. */
+const tailAfter = 3;
 /** A first picture that does not come for this long although the stream is there, likewise; s. */
 const startWithin = 20;
 /** After a stall playback waits for this much media, or for as long as the stream's distance if that is less; s. */
@@ -41,18 +44,7 @@ export class Player {
   private readonly reopening = new Backoff(500, 5000);
   private reopenTimer: ReturnType<typeof setTimeout> | undefined;
 
-  private current: State = 'connecting';
-  private readonly log: { state: State; at: number }[] = [{ state: 'connecting', at: 0 }];
-  private readonly counters: Counters = {
-    stalls: 0,
-    absences: 0,
-    opened: 0,
-    networkErrors: 0,
-    mediaErrors: 0,
-    otherErrors: 0,
-    fatalErrors: 0,
-  };
-  private lastError = '';
+  private readonly journal = new Journal();
 
   /** What the viewer wants. */
   private wanted = true;
@@ -64,12 +56,13 @@ export class Player {
   private begun = false;
   private closed = false;
   private reachable = true;
-  private openedAt = 0;
   private advancedAt = 0;
   /** Since when playback stands still; 0 while it moves. All moments are performance.now(). */
   private stalledAt = 0;
   private hostGone = false;
   private lastTime = 0;
+  /** When playback last moved, or had no reason to. */
+  private movedAt = 0;
   private tickedAt = 0;
 
   constructor(
@@ -86,7 +79,7 @@ export class Player {
   }
 
   get state(): State {
-    return this.current;
+    return this.journal.state;
   }
 
   /** Whether the viewer is so far behind that going back to live should be offered. */
@@ -131,11 +124,12 @@ export class Player {
   /** The statistics, which stay current. */
   stats(): Stats {
     const player = this;
-    const { video, counters } = this;
+    const { journal, video } = this;
+    const { counters } = journal;
     const quality = () => video.getVideoPlaybackQuality();
     return Object.freeze({
-      get state() { return player.current; },
-      get history() { return player.log.map((entry) => ({ ...entry })); },
+      get state() { return journal.state; },
+      get history() { return journal.history; },
       get latency() { return player.latency; },
       get behindEdge() { return player.timing().behindEdge; },
       get target() { return player.governor.target(player.timing()); },
@@ -154,7 +148,7 @@ export class Player {
       get mediaErrors() { return counters.mediaErrors; },
       get otherErrors() { return counters.otherErrors; },
       get fatalErrors() { return counters.fatalErrors; },
-      get lastError() { return player.lastError; },
+      get lastError() { return journal.lastError; },
     });
   }
 
@@ -174,7 +168,7 @@ export class Player {
     }
     this.fresh();
     this.source = source;
-    this.counters.opened++;
+    this.journal.counters.opened++;
     source.open();
   }
 
@@ -189,8 +183,7 @@ export class Player {
 
   private fresh(): void {
     this.begun = this.closed = this.blocked = this.hostGone = false;
-    this.reachable = true;
-    this.openedAt = this.advancedAt = performance.now();
+    this.advancedAt = this.movedAt = performance.now();
     this.stalledAt = 0;
     this.lastTime = 0;
     this.video.playbackRate = 1;
@@ -202,8 +195,12 @@ export class Player {
       if (present()) f(...args);
     };
     return {
-      absent: when(() => this.await('waiting')),
+      absent: when(() => {
+        this.reachable = true;
+        this.await('waiting');
+      }),
       ready: when(() => {
+        this.reachable = true;
         if (this.wanted) this.play();
       }),
       advanced: when(() => {
@@ -217,11 +214,7 @@ export class Player {
         this.reachable = yes;
       }),
       broken: when(() => this.reopen()),
-      error: when((kind: 'network' | 'media' | 'other', detail: string, fatal: boolean) => {
-        this.counters[`${kind}Errors`]++;
-        if (fatal) this.counters.fatalErrors++;
-        this.lastError = detail;
-      }),
+      error: when((...what: Parameters<Journal['failed']>) => this.journal.failed(...what)),
     };
   }
 
@@ -299,7 +292,7 @@ export class Player {
   }
 
   private online(): void {
-    if (this.current === 'reconnecting' && !this.source) this.open();
+    if (this.state === 'reconnecting' && !this.source) this.open();
   }
 
   /** Playback came to a stop for want of media. */
@@ -336,22 +329,22 @@ export class Player {
     this.tickedAt = now;
     if (!this.source || this.watch) return;
     const timing = this.timing();
+    if (this.video.currentTime !== this.lastTime) this.movedAt = now;
+    this.lastTime = this.video.currentTime;
     if (this.stalledAt > 0) this.hold(timing, now);
     else if (this.begun && !this.video.paused) this.steer(timing, seconds);
     this.settle();
-    this.guard(now);
+    this.guard(timing, now);
   }
 
   /** Ends a stall when there is enough to go on with. */
   private hold(timing: Timing, now: number): void {
     if (this.gone(timing, now)) this.hostGone = true;
-    const moving = this.video.playbackRate > 0 && this.video.currentTime !== this.lastTime;
-    this.lastTime = this.video.currentTime;
-    if (moving) {
+    if (this.movedAt === now && this.video.playbackRate > 0) {
       this.stalledAt = 0;
-      if (this.hostGone) this.counters.absences++;
+      if (this.hostGone) this.journal.counters.absences++;
       else {
-        this.counters.stalls++;
+        this.journal.counters.stalls++;
         this.governor.stalled();
       }
       return;
@@ -375,13 +368,15 @@ export class Player {
   }
 
   /** Starts afresh what does not move although it should. */
-  private guard(now: number): void {
-    if (!this.wanted || this.blocked || document.hidden) return;
-    const waited = (since: number) => (now - since) / 1000;
-    const growing = waited(this.advancedAt) < stuckAfter / 2;
-    const stuck = this.stalledAt > 0 && growing && !this.hostGone && waited(this.stalledAt) > stuckAfter;
-    const never = !this.begun && this.openedAt > 0 && waited(this.openedAt) > startWithin;
-    if (stuck || never) this.reopen();
+  private guard(timing: Timing, now: number): void {
+    const idle = !this.wanted || this.blocked || document.hidden;
+    if (idle || (this.begun && !this.closed && this.gone(timing, now))) {
+      this.movedAt = now;
+      return;
+    }
+    const still = (now - this.movedAt) / 1000;
+    if (this.closed && still > tailAfter) this.over();
+    else if (still > (this.begun ? stuckAfter : startWithin)) this.reopen();
   }
 
   /** Finds the state that fits. */
@@ -389,7 +384,7 @@ export class Player {
     if (!this.source || this.watch) return;
     const now = performance.now();
     if (this.blocked) this.become('blocked');
-    else if (this.begun && !this.wanted) this.become('paused');
+    else if (!this.wanted) this.become('paused');
     else if (this.begun && this.stalledAt === 0) this.become('playing');
     else if (!this.reachable) this.become('reconnecting');
     else if (this.gone(this.timing(), now)) this.become('away');
@@ -399,11 +394,7 @@ export class Player {
   }
 
   private become(state: State): void {
-    if (state === this.current) return;
-    this.current = state;
-    this.log.push({ state, at: Math.round(performance.now()) });
-    if (this.log.length > 200) this.log.shift();
-    this.onchange();
+    if (this.journal.enter(state)) this.onchange();
   }
 
   private gone(timing: Timing, now: number): boolean {

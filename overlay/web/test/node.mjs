@@ -53,15 +53,26 @@ export class Node {
     node.http = `http://127.0.0.1:${http}`;
     node.rtmp = `rtmp://127.0.0.1:${rtmp}/live`;
     node.admin = `http://127.0.0.1:${admin}`;
-    node.child = new Child(binary, ['serve'], {
+    node.settings = {
       PUSHCART_HTTP_ADDRESS: `127.0.0.1:${http}`,
       PUSHCART_RTMP_ADDRESS: `127.0.0.1:${rtmp}`,
       PUSHCART_ADMIN_ADDRESS: `127.0.0.1:${admin}`,
       ...settings,
-    });
+    };
     node.publishers = [];
-    await node.ready();
+    await node.run();
     return node;
+  }
+
+  /** Runs the node's program: at the start, and again after crash. */
+  async run() {
+    this.child = new Child(binary, ['serve'], this.settings);
+    await this.ready();
+  }
+
+  /** Ends the program as a crash would. */
+  crash() {
+    return this.child.stop('SIGKILL');
   }
 
   async ready() {

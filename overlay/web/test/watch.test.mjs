@@ -181,3 +181,27 @@ test('the watch page shows the end of a show and starts with the next one', { ti
     await node.stop();
   }
 });
+
+test('the watch page gets over a node that crashes and comes back', { timeout: 120000 }, async () => {
+  const node = await Node.start();
+  const browser = await launch();
+  try {
+    const { page, complaints } = await open(browser, node.watch('show'));
+    node.publish('show');
+    await reach(page, 'playing');
+    await play(page, 3);
+    await node.crash();
+    await reach(page, 'reconnecting');
+    await node.run();
+    await reach(page, 'waiting');
+    node.publish('show');
+    await reach(page, 'playing');
+    await play(page, 5);
+    assert.equal((await stats(page)).muted, true);
+    // A server that is not there cannot but be complained of.
+    assert.deepEqual(complaints.filter((what) => !what.includes('net::ERR_')), []);
+  } finally {
+    await browser.close();
+    await node.stop();
+  }
+});

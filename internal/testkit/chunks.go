@@ -1,0 +1,59 @@
+package testkit
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+// chunkSize is what the publisher announces after connecting; before, chunks have 128 bytes.
+const chunkSize = 4096
+
+// chunkWriter writes RTMP messages as chunks (RTMP 1.0 5.3.1). It is written here because timestamps must go out as tests
+// want them, wrapped and extended ones too.
+//
+//	basic header   fmt(2) chunk stream(6)
+//	fmt 0          time(24) length(24) type(8) message stream(32, little endian) [extended time(32)]
+//	fmt 1          delta(24) length(24) type(8)
+//	fmt 3          [extended time(32)], for the rest of a message
+type chunkWriter struct {
+	w    io.Writer
+	size int
+	// absolute has every message carry its whole time, as some encoders do, instead of the difference to the one before.
+	absolute bool
+	last     map[byte]uint32 // time of the last message by chunk stream
+}
+
+const extended = 0xFFFFFF
+
+func (c *chunkWriter) write(typ byte, stream uint32, at uint32, body []byte) error {
+	cs := 3 + typ%8
+	before, known := c.last[cs]
+	c.last[cs] = at
+	var b []byte
+	long := false
+	if delta := at - before; known && !c.absolute && delta < extended {
+		b = append(b, 1<<6|cs, byte(delta>>16), byte(delta>>8), byte(delta))
+	} else {
+		long = at >= extended
+		short := min(at, extended)
+		b = append(b, cs, byte(short>>16), byte(short>>8), byte(short))
+	}
+	n := len(body)
+	b = append(b, byte(n>>16), byte(n>>8), byte(n), typ)
+	if b[0]>>6 == 0 {
+		b = binary.LittleEndian.AppendUint32(b, stream)
+	}
+	for first := true; first || len(body) > 0; first = false {
+		if !first {
+			b = append(b, 3<<6|cs)
+		}
+		if long {
+			b = binary.BigEndian.AppendUint32(b, at)
+		}
+		k := min(len(body), c.size)
+		b = append(b, body[:k]...)
+		body = body[k:]
+	}
+	_, err := c.w.Write(b)
+	return err
+}
