@@ -182,6 +182,11 @@ func (p *Packager) audioFrame(f *stream.Frame) {
 		p.opt.Metrics.drop(dropBeforeStart)
 		return
 	}
+	if late := w.reached() - at; late > length/2 {
+		p.opt.Metrics.drop(dropLate)
+		p.patience = min(max(p.patience, p.lead.reached()-at+leastPatience), mostPatience)
+		return
+	}
 	p.place(w, f, at)
 	next := w.lastDTS + w.frameTicks()
 	end := inTicks(next, w.track)
@@ -221,13 +226,13 @@ func (p *Packager) trimFollow(at window.Ticks) {
 
 // changeAudio takes the audio rendition to f's track; nil while that must wait.
 func (p *Packager) changeAudio(f *stream.Frame) *writer {
-	if p.audio != nil && p.audio.started && p.audio.track.CodecString != "" && f.Track != p.audio.track && p.lead != p.audio && !p.atBreak() {
-		p.opt.Metrics.drop(dropTrackChange)
-		return nil
-	}
 	init := p.init(f.Track)
 	if init == nil {
 		return nil
+	}
+	if p.audio != nil && p.audio.init.Name == init.Name {
+		p.audio.track = f.Track // the same codec data again, from a publisher that came back
+		return p.audio
 	}
 	if p.audio != nil && p.audio == p.lead && p.audio.started {
 		p.flush()
@@ -236,6 +241,10 @@ func (p *Packager) changeAudio(f *stream.Frame) *writer {
 		p.cut(w, inTicks(f.PTS, f.Track), true)
 		p.follow = nil
 		return w
+	}
+	if p.audio != nil && p.audio.started && !p.atBreak() {
+		p.opt.Metrics.drop(dropTrackChange)
+		return nil
 	}
 	w := p.audioWriter(f, init)
 	w.fresh = true
@@ -285,7 +294,10 @@ func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
 		if at-w.end > length && w.started {
 			w.gap(at)
 		}
-		w.decode, w.fresh = f.DTS, false
+		// Following a drifting clock moves frames by a few ticks: those go into offsets, as for video. A hole does not.
+		if w.fresh || abs(f.DTS-w.decode) > int64(f.Track.ClockRate/100) {
+			w.decode, w.fresh = f.DTS, false
+		}
 	}
 	w.add(f)
 	p.closeAfter(w)

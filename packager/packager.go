@@ -51,6 +51,7 @@ type Packager struct {
 	cadence   window.Ticks // length of the last segment that a key frame ended
 	steady    int          // how many before it were as long
 	began     window.Ticks // media time of the era's start, for trackGrace
+	patience  window.Ticks // how far audio may fall behind video before silence takes its place
 	published bool         // variants are set
 	variants  int          // renditions that the variants know
 }
@@ -63,7 +64,7 @@ func New(name string, opt Options) *Packager {
 		out: window.NewPresentation(name, window.Settings{
 			TargetDuration: seconds, DVR: opt.Settings.DVR, FirstMSN: opt.FirstMSN, Gen: opt.Gen, Now: opt.Now,
 		}),
-		nextMSN: opt.FirstMSN,
+		nextMSN: opt.FirstMSN, patience: leastPatience,
 	}
 }
 
@@ -164,6 +165,7 @@ func (p *Packager) videoFrame(f *stream.Frame) {
 	}
 	w.add(f)
 	p.closeAfter(w)
+	p.fillAudio(w)
 }
 
 // enterVideo makes f, a key frame, the first of an era, of a track or of the presentation; nil when it cannot be packaged.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -141,13 +142,14 @@ func TestHelp(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	status := http.StatusOK
+	var status atomic.Int64
+	status.Store(http.StatusOK)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/healthz" {
 			http.NotFound(w, r)
 			return
 		}
-		w.WriteHeader(status)
+		w.WriteHeader(int(status.Load()))
 		fmt.Fprintln(w, "well, well")
 	}))
 	defer s.Close()
@@ -171,7 +173,7 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: %q, %q, %d", tt.name, stdout, stderr, code)
 		}
 	}
-	status = http.StatusServiceUnavailable
+	status.Store(http.StatusServiceUnavailable)
 	want := "pushcart: health of the node at " + address + ": it answers 503 Service Unavailable: well, well\n"
 	if _, stderr, code := call(t, nil, "health", "--address", address); stderr != want || code != 1 {
 		t.Errorf("unwell: %q, %d", stderr, code)

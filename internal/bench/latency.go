@@ -259,7 +259,10 @@ func (c *crowd) waitForPart(v *viewer) error {
 		return err
 	}
 	w := wait{at: at, sent: time.Now()}
-	a, err := v.get("/live/"+latencyStream+"/"+uri, false)
+	if err := v.send(v.request("/live/"+latencyStream+"/"+uri, false)); err != nil {
+		return err
+	}
+	a, err := v.answer(false)
 	switch {
 	case err != nil:
 		return err

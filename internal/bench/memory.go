@@ -35,10 +35,10 @@ func memoryRow(ctx context.Context, o options) ([]row, error) {
 // windowMemory holds a node's RSS against the media that it keeps.
 func windowMemory(ctx context.Context, o options) ([]row, error) {
 	var settings []string
-	ahead := fullWindow
+	ahead := 3 * fullWindow // for the garbage of the time after it has filled
 	if o.quick {
 		settings = []string{"PUSHCART_HLS_DVR=12s", "PUSHCART_HLS_MAX_SEGMENT_DURATION=2s"}
-		ahead = 40 * time.Second
+		ahead = 100 * time.Second
 	}
 	n, err := startNode(ctx, o.binary, settings...)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type viewer struct {
 	address string
 	nc      net.Conn
 	r       *bufio.Reader
+	body    []byte // of the last answer
 }
 
 // answer to a viewer's request.
@@ -26,7 +28,7 @@ type answer struct {
 	status int
 	zipped bool
 	size   int
-	body   []byte    // nil when it was thrown away
+	body   []byte    // lent until the next answer; nil when it was thrown away
 	at     time.Time // when its last byte had been read
 }
 
@@ -97,7 +99,8 @@ func (v *viewer) answer(keep bool) (answer, error) {
 		return a, fmt.Errorf("a response of status %d without Content-Length", a.status)
 	}
 	if keep {
-		a.body = make([]byte, a.size)
+		v.body = slices.Grow(v.body[:0], a.size)
+		a.body = v.body[:a.size]
 		_, err = io.ReadFull(v.r, a.body)
 	} else {
 		_, err = v.r.Discard(a.size)

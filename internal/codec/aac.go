@@ -46,6 +46,7 @@ func NewAAC(id int, asc []byte) (*stream.Track, error) {
 	if c.short {
 		t.FrameSamples = 960
 	}
+	t.Silence, t.SilenceSamples = aacSilence(c.channels), t.FrameSamples
 	if c.sbr {
 		t.CodecString, t.SampleRate = "mp4a.40.5", c.ext
 	}

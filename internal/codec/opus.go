@@ -38,10 +38,14 @@ func NewOpus(id int, head []byte) (*stream.Track, error) {
 	}
 	config := append([]byte(nil), head[:size]...)
 	fixOpusOrder(config)
-	return &stream.Track{
+	t := &stream.Track{
 		ID: id, Codec: stream.Opus, ClockRate: opusRate, Config: config, CodecString: "opus",
 		SampleRate: opusRate, Channels: channels,
-	}, nil
+	}
+	if family == 0 {
+		t.Silence, t.SilenceSamples = opusSilence(channels), opusRate/50
+	}
+	return t, nil
 }
 
 // fixOpusOrder corrects headers of programs that write their numbers big-endian, as the dOps box has them: nobody

@@ -219,6 +219,7 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 		})
 	}
+	viewing.Go(func() { n.paceMemory(viewCtx) })
 	n.ready.Store(true)
 	<-ctx.Done()
 	n.ready.Store(false)

@@ -69,6 +69,10 @@ type Track struct {
 	Channels int
 	// FrameSamples is the constant number of ticks in one audio frame; 0 when frames state their own Duration.
 	FrameSamples int
+	// Silence is one frame of silence, to fill in for audio that stops; nil when none is known.
+	Silence []byte
+	// SilenceSamples is the number of ticks that Silence lasts.
+	SilenceSamples int
 }
 
 // Video tells whether the track carries pictures.

@@ -41,7 +41,7 @@ type Publisher struct {
 // Sent is one access unit that went out.
 type Sent struct {
 	Video bool
-	// DTS and PTS as the publisher's script has them, before rounding to milliseconds.
+	// DTS and PTS in the time of the clips, which is what really happened when, whatever timestamps were sent.
 	DTS, PTS time.Duration
 	Key      bool
 	Payload  []byte
@@ -211,7 +211,7 @@ func (p *Publisher) Frame(c *Clip, s *Sample, at time.Duration) error {
 	}
 	p.sent.Lock()
 	defer p.sent.Unlock()
-	p.sent.log = append(p.sent.log, Sent{Video: c.Codec.Video(), DTS: at, PTS: at + s.Offset, Key: s.Key, Payload: s.Payload})
+	p.sent.log = append(p.sent.log, Sent{Video: c.Codec.Video(), DTS: s.DTS, PTS: s.DTS + s.Offset, Key: s.Key, Payload: s.Payload})
 	return nil
 }
 

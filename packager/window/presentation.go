@@ -158,6 +158,18 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 		p.trim(s)
 	}
 	p.publish(r, old, s)
+	if len(old.Segments) == 0 {
+		p.introduce(r)
+	}
+}
+
+// introduce lets the other renditions report on one that has just got its first part.
+func (p *Presentation) introduce(r *Rendition) {
+	for _, o := range p.view.Load().Renditions {
+		if old := o.snap.Load(); o != r && len(old.Segments) > 0 {
+			p.publish(o, old, p.next(o, old))
+		}
+	}
 }
 
 // Complete marks a rendition's last segment complete ahead of the next one's first part.

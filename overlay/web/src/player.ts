@@ -71,6 +71,7 @@ export class Player {
   ) {
     const on = (type: string, handler: () => void) => video.addEventListener(type, handler);
     on('playing', () => this.moved());
+    on('timeupdate', () => this.moved());
     on('waiting', () => this.stopped());
     on('ended', () => this.over());
     on('pause', () => this.paused());
@@ -304,11 +305,11 @@ export class Player {
     this.video.playbackRate = 0;
   }
 
-  /** The element says that it plays. */
+  /** The element says that it plays, which counts only with a picture, or sound, to show for it. */
   private moved(): void {
-    if (this.begun) return;
+    const { paused, readyState, seeking } = this.video;
+    if (this.begun || paused || seeking || readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
     this.begun = true;
-    this.reopening.reset();
     this.moveUp();
     this.settle();
   }
@@ -329,7 +330,10 @@ export class Player {
     this.tickedAt = now;
     if (!this.source || this.watch) return;
     const timing = this.timing();
-    if (this.video.currentTime !== this.lastTime) this.movedAt = now;
+    if (this.video.currentTime !== this.lastTime) {
+      this.movedAt = now;
+      if (this.begun) this.reopening.reset();
+    }
     this.lastTime = this.video.currentTime;
     if (this.stalledAt > 0) this.hold(timing, now);
     else if (this.begun && !this.video.paused) this.steer(timing, seconds);

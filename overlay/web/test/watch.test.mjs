@@ -94,6 +94,21 @@ describe('the watch page', { timeout: 300000 }, () => {
     }
   });
 
+  test('leaves playing to a browser that has no Media Source Extensions', async () => {
+    node.publish('native');
+    const context = await browser.newContext();
+    await context.addInitScript(() => {
+      for (const name of ['MediaSource', 'ManagedMediaSource', 'WebKitMediaSource']) delete window[name];
+    });
+    const page = await context.newPage();
+    await page.goto(node.watch('native'));
+    await reach(page, 'playing');
+    await play(page, 5);
+    const seen = await stats(page);
+    assert.equal(seen.width, 640, JSON.stringify(seen));
+    await context.close();
+  });
+
   test('fits a phone, and its buttons and keys work', async () => {
     node.publish('phone');
     const phone = { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };

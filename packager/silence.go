@@ -1,0 +1,64 @@
+package packager
+
+import (
+	"pushcart/internal/stream"
+	"pushcart/packager/window"
+)
+
+// Bounds of how far audio may fall behind video before silence takes its place. Players hold three part targets of media:
+// silence must come before those are played. A publisher whose audio always comes late moves the bound up.
+const (
+	leastPatience = 350 * window.Rate / 1000
+	mostPatience  = 3 * window.Rate
+	// silenceMargin is how far behind video silence stays, so that audio that comes again still finds its place.
+	silenceMargin = 100 * window.Rate / 1000
+)
+
+// fillAudio keeps the audio rendition going while only video comes: a player that has no audio for a stretch of time
+// would stop in front of it for ever. What is put there is silence in the track's own coding, or a gap where none is known.
+func (p *Packager) fillAudio(lead *writer) {
+	w := p.audio
+	if w == nil || w == lead || p.target == 0 || len(p.queue.frames) > 0 {
+		return
+	}
+	from := w.reached()
+	if !w.started {
+		if len(p.follow) == 0 {
+			return
+		}
+		from = p.follow[0].at
+	}
+	reached := lead.reached()
+	if reached-from <= p.patience {
+		return
+	}
+	until := reached - silenceMargin
+	if len(w.track.Silence) == 0 {
+		p.gapAudio(w, until)
+		return
+	}
+	length := int64(w.track.SilenceSamples)
+	dts := stream.Rescale(from, window.Rate, w.track.ClockRate)
+	if w.open() {
+		dts = w.lastDTS + w.frameTicks()
+	}
+	for ; inTicks(dts+length, w.track) <= until; dts += length {
+		f := stream.Frame{Track: w.track, Era: p.era, DTS: dts, PTS: dts, Duration: length, Key: true, Payload: w.track.Silence}
+		p.audioFrame(&f)
+		p.opt.Metrics.silence.Inc()
+	}
+}
+
+// gapAudio announces that there is no audio until a time, over all cuts before it, in whole parts.
+func (p *Packager) gapAudio(w *writer, until window.Ticks) {
+	if w.open() {
+		next := w.lastDTS + w.frameTicks()
+		w.close(inTicks(next, w.track), next)
+	}
+	for len(p.follow) > 0 && p.follow[0].at <= until {
+		p.enterCut(w, p.follow[0].at)
+	}
+	for w.started && until-w.end >= p.target {
+		w.gap(w.end + p.target)
+	}
+}
