@@ -44,8 +44,7 @@ RUN apt-get update \
         -o DPkg::Options::='--path-exclude=/usr/lib/*/libz3.so*' \
         -o DPkg::Options::='--path-exclude=/usr/lib/*/dri/*_dri.so' \
         ffmpeg \
-    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
-        /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
+    && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
 COPY --from=program /out/pushcart /usr/local/bin/pushcart
 
 # Publishers reach a container from outside, never over loopback: without configured keys nobody could publish. So the

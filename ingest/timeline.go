@@ -73,7 +73,7 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 		}
 		tl.enter(t, raw, now)
 	default:
-		if d := raw - t.rawDTS; d <= -maxBack || d > maxStep {
+		if d := raw - t.rawDTS; d <= -maxBack || d > maxStep && !tl.paused(t, raw, now) {
 			tl.jump(t, raw, now)
 		}
 	}
@@ -157,6 +157,18 @@ func (tl *timeline) misfit(raw int64, now time.Time) (off int64) {
 func (tl *timeline) fits(raw int64, now time.Time) bool {
 	off := tl.misfit(raw, now)
 	return off >= -maxApart && off <= maxApart
+}
+
+// paused tells whether a track's step ahead is only a pause: another track went on meanwhile, and this one comes back at
+// the time where that one is.
+func (tl *timeline) paused(t *trackTime, raw int64, now time.Time) bool {
+	for _, o := range tl.tracks {
+		if o != t && o.era == tl.era && o.at.Sub(t.at) > time.Second {
+			off := t.offset + raw - o.rawDTS - o.offset - stream.Rescale(int64(now.Sub(o.at)), int(time.Second), 90000)
+			return off >= -maxApart && off <= maxApart
+		}
+	}
+	return false
 }
 
 // jump begins a new era with t as its first track.

@@ -101,20 +101,14 @@ func (w *writer) reached() window.Ticks {
 	return w.end
 }
 
-// stall gives up on video until the given time.
+// stall goes on without video until the given time.
 func (p *Packager) stall(w *writer, until window.Ticks) {
 	if w.open() {
 		next := w.lastDTS + w.frameTicks()
 		w.close(inTicks(next, w.track), next)
 	}
-	if !p.needKey && w.pending == nil {
-		// The gap gets segments of its own: in front of a boundary a part may be short.
-		p.cut(w, w.end+p.keyOffset, false)
-		p.clean = false
-	}
 	p.settle(w)
-	p.gapLead(w, max(until+1, w.end+p.target))
-	w.lastDTS, w.measured = -1, false
+	p.hold(w, max(until+1, w.end+p.target))
 	p.needKey = true
 }
 

@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Metrics counts what packagers make.
 type Metrics struct {
 	videoParts, audioParts, segments, bytes, gaps prometheus.Counter
-	discontinuities, silence                      prometheus.Counter
+	discontinuities, silence, held                prometheus.Counter
 	drops                                         *prometheus.CounterVec
 }
 
@@ -27,6 +27,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		bytes:           counter("pushcart_packager_bytes_total", "Bytes of media published."),
 		gaps:            counter("pushcart_packager_gap_parts_total", "Partial segments published as gaps, because no media came for their time."),
 		silence:         counter("pushcart_packager_silent_frames_total", "Audio frames of silence published, because no audio came while video did."),
+		held:            counter("pushcart_packager_held_frames_total", "Video frames published that repeat the last key frame, because no video came while audio did."),
 		discontinuities: counter("pushcart_packager_discontinuities_total", "Discontinuities: publishers that came back, clocks that jumped, codec data that changed."),
 	}
 }

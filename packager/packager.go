@@ -51,6 +51,7 @@ type Packager struct {
 	cadence   window.Ticks // length of the last segment that a key frame ended
 	steady    int          // how many before it were as long
 	began     window.Ticks // media time of the era's start, for trackGrace
+	lastKey   []byte       // payload of the last key frame, to hold the picture when video stops
 	patience  window.Ticks // how far audio may fall behind video before silence takes its place
 	published bool         // variants are set
 	variants  int          // renditions that the variants know
@@ -153,6 +154,10 @@ func (p *Packager) videoFrame(f *stream.Frame) {
 		p.needKey = true
 		return
 	}
+	if p.needKey && p.target > 0 && w.started && len(p.lastKey) > 0 {
+		p.hold(w, at)
+		p.clean = false // so that f begins a segment, behind a part that may be short
+	}
 	p.needKey = false
 	w.predict(f.DTS)
 	p.closeBefore(w, f.DTS, at)
@@ -162,6 +167,7 @@ func (p *Packager) videoFrame(f *stream.Frame) {
 	p.cutBefore(w, f, at)
 	if f.Key {
 		p.keyOffset = inTicks(f.PTS-f.DTS, f.Track)
+		p.lastKey = append(p.lastKey[:0], f.Payload...)
 	}
 	w.add(f)
 	p.closeAfter(w)

@@ -38,6 +38,6 @@ commit=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
 # A tag may not have the + of a version's build part.
 tag=${version//+/-}
 
-DOCKER_BUILDKIT=1 "${build[@]}" --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" \
+"${build[@]}" --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" \
   -t "$image:$tag" -t "$image:latest" -f Dockerfile "$@" .
 echo "image: $image:$tag and $image:latest are built. Try: ${tool/buildah/podman} run --rm -p 1935:1935 -p 8080:8080 $image"

@@ -128,9 +128,11 @@ func readClip(codec FourCC, data []byte) (*Clip, error) {
 	rate := int64(init.Tracks[0].TimeScale)
 	var dts int64
 	for _, p := range parts {
-		for _, s := range p.Tracks[0].Samples {
+		for i, s := range p.Tracks[0].Samples {
+			// Each fragment begins with a key frame and has no other.
+			key := i == 0 || !codec.Video()
 			c.Samples = append(c.Samples, Sample{
-				DTS: scale(dts, rate), Offset: scale(int64(s.PTSOffset), rate), Key: !s.IsNonSyncSample, Payload: s.Payload,
+				DTS: scale(dts, rate), Offset: scale(int64(s.PTSOffset), rate), Key: key, Payload: s.Payload,
 			})
 			dts += int64(s.Duration)
 		}

@@ -13,7 +13,6 @@ import (
 type Received struct {
 	// DTS and PTS on the presentation's timeline.
 	DTS, PTS, Duration time.Duration
-	Key                bool
 	Payload            []byte
 	// MSN and Discontinuity are its segment's: the latter counts the discontinuities up to there.
 	MSN           int64
@@ -80,7 +79,7 @@ func readSamples(t testing.TB, data []byte, rate int64) []Received {
 			for _, s := range track.Samples {
 				all = append(all, Received{
 					DTS: scale(dts, rate), PTS: scale(dts+int64(s.PTSOffset), rate), Duration: scale(int64(s.Duration), rate),
-					Key: !s.IsNonSyncSample, Payload: s.Payload,
+					Payload: s.Payload,
 				})
 				dts += int64(s.Duration)
 			}

@@ -49,6 +49,27 @@ func (p *Packager) fillAudio(lead *writer) {
 	}
 }
 
+// hold keeps the picture while only audio comes: the last key frame again, once for each part, so that players go on with
+// the sound over a still picture. Whatever follows needs a key frame of its own, since these take the references away.
+func (p *Packager) hold(w *writer, until window.Ticks) {
+	limit := window.FromDuration(p.opt.Settings.SegmentDuration)
+	rate := w.track.ClockRate
+	for until-w.end > w.length()/2 {
+		end := min(until, w.end+p.target)
+		if w.pending == nil && (!p.needKey || w.end-w.segment >= limit) {
+			p.cut(w, w.end+p.keyOffset, false)
+			p.clean = true
+		}
+		p.needKey = true
+		dts := stream.Rescale(w.end, window.Rate, rate)
+		next := stream.Rescale(end, window.Rate, rate)
+		w.add(&stream.Frame{Track: w.track, DTS: dts, PTS: dts + stream.Rescale(p.keyOffset, window.Rate, rate), Key: true, Payload: p.lastKey})
+		w.close(end, next)
+		p.opt.Metrics.held.Inc()
+	}
+	p.steady = 0
+}
+
 // gapAudio announces that there is no audio until a time, over all cuts before it, in whole parts.
 func (p *Packager) gapAudio(w *writer, until window.Ticks) {
 	if w.open() {
