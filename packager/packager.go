@@ -189,7 +189,7 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 			p.drain(true)
 		}
 		p.flush()
-		if p.lead == p.audio && f.Era == p.era {
+		if f.Era == p.era && at-p.lead.end > p.hole(p.lead) {
 			p.gapLead(p.lead, at)
 		}
 	}

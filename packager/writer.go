@@ -33,6 +33,7 @@ type writer struct {
 	samples  []fmp4.Sample
 	dts, pts []int64
 	payload  []byte
+	slab     []byte // memory for parts: its length is in use, the rest is for the next ones
 
 	lastDTS  int64 // of the last frame, ticks of the track
 	interval int64 // predicted distance of DTS, ticks of the track
@@ -95,12 +96,31 @@ func (w *writer) close(end window.Ticks, next int64) {
 	w.sequence++
 	w.hinted = w.p.expectCut(w, end)
 	w.append(window.Part{
-		Data:        fmp4.Chunk(w.sequence, decode, w.samples, w.payload),
+		Data:        w.chunk(decode),
 		Duration:    max(1, end-w.end),
 		Independent: w.samples[0].Key,
 		ExpectCut:   w.hinted,
 	})
 	w.samples, w.dts, w.pts, w.payload = w.samples[:0], w.dts[:0], w.pts[:0], w.payload[:0]
+}
+
+// Bounds of a slab in bytes, but for a part that is bigger by itself.
+const (
+	leastSlab = 16 << 10
+	mostSlab  = 512 << 10
+	slabParts = 12
+)
+
+// chunk writes the open part's bytes. Parts share slabs of memory: a segment then goes to a viewer in one or two writes
+// instead of one for each part, and the allocator rounds up a slab rather than every part.
+func (w *writer) chunk(decode int64) []byte {
+	size := fmp4.ChunkSize(len(w.samples), len(w.payload))
+	if cap(w.slab)-len(w.slab) < size {
+		w.slab = make([]byte, 0, max(size, min(max(slabParts*size, leastSlab), mostSlab)))
+	}
+	from := len(w.slab)
+	w.slab = fmp4.AppendChunk(w.slab, w.sequence, decode, w.samples, w.payload)
+	return w.slab[from:]
 }
 
 // gap announces that there is nothing until the given time, in parts no longer than the target.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -247,4 +248,18 @@ func (p *Publisher) Drop() {
 func Gone(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) || errors.Is(err, net.ErrClosed)
+}
+
+// WantClosed connects to an address and wants the connection closed before anything is said.
+func WantClosed(t testing.TB, address string) {
+	t.Helper()
+	nc, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		return
+	}
+	defer nc.Close()
+	nc.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if n, err := nc.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%s: the connection is not closed: %d bytes, %v", address, n, err)
+	}
 }

@@ -33,11 +33,13 @@ const (
 	entrySize = 16
 )
 
-// Chunk writes one CMAF chunk, moof and mdat, into a slice of exactly its size. sequence is the mfhd's number, decode the
-// decoding time of the first sample in ticks. payload holds the samples' bytes one after another.
-func Chunk(sequence uint32, decode int64, samples []Sample, payload []byte) []byte {
+// ChunkSize is how many bytes a chunk of so many samples and bytes of payload takes.
+func ChunkSize(samples, payload int) int { return headSize + entrySize*samples + 8 + payload }
+
+// AppendChunk appends one CMAF chunk, moof and mdat, to b and returns the extended slice. sequence is the mfhd's number,
+// decode the decoding time of the first sample in ticks. payload holds the samples' bytes one after another.
+func AppendChunk(b []byte, sequence uint32, decode int64, samples []Sample, payload []byte) []byte {
 	moof := headSize + entrySize*len(samples)
-	b := make([]byte, 0, moof+8+len(payload))
 	be := binary.BigEndian
 
 	b = be.AppendUint32(b, uint32(moof))

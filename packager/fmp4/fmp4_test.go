@@ -160,7 +160,7 @@ func TestChunk(t *testing.T) {
 		{Duration: 2970, Offset: -90, Size: 4},
 	}
 	payload := []byte("key..ab.abcd")
-	b := Chunk(9, 1<<33, samples, payload)
+	b := AppendChunk(nil, 9, 1<<33, samples, payload)
 	golden(t, "chunk", b)
 	if cap(b) != len(b) {
 		t.Errorf("a chunk of %d bytes holds %d", len(b), cap(b))
@@ -198,7 +198,7 @@ func BenchmarkChunk(b *testing.B) {
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
 	for b.Loop() {
-		Chunk(1, 90000, samples, payload)
+		AppendChunk(nil, 1, 90000, samples, payload)
 	}
 }
 

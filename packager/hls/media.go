@@ -29,13 +29,7 @@ func (h *Handler) segment(w http.ResponseWriter, r *http.Request, p *window.Pres
 		h.fail(w, kindSegment, http.StatusNotFound, "no such segment: it is too old, not yet begun, or a gap")
 		return
 	}
-	bodies := make([][]byte, 0, len(g.Parts))
-	for i := range g.Parts {
-		if g.Parts[i].Data != nil {
-			bodies = append(bodies, g.Parts[i].Data)
-		}
-	}
-	h.send(w, r, kindSegment, rend.Video, nameOf(g.Gen, pos), bodies, g.Size)
+	h.send(w, r, kindSegment, rend.Video, nameOf(g.Gen, pos), g.Body(), g.Size)
 }
 
 // part answers for a part; the one that is hinted at is waited for.

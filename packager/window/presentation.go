@@ -128,15 +128,21 @@ func (p *Presentation) AddInit(r *Rendition, i *Init) {
 
 // Append adds a part to a rendition. With begin, the part is the first of a new segment, of which begin gives Init, Wall,
 // Discontinuity and DiscontinuitySequence; the segment before is completed.
+//
+// Where part.Data has capacity beyond its length, the next part's bytes may follow there in memory: Segment.Body then has
+// them in one piece.
 func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	old := r.snap.Load()
+	data := part.Data
+	part.Data = slices.Clip(data)
 	s := p.next(r, old)
 	segments := old.Segments
 	if begin == nil {
 		g := *segments[len(segments)-1]
 		g.Parts = append(g.Parts, part)
 		g.Duration += part.Duration
-		g.Size += len(part.Data)
+		g.Size += len(data)
+		g.body = joined(g.body, data)
 		segments = slices.Clone(segments)
 		segments[len(segments)-1] = &g
 		s.Segments = segments
@@ -148,7 +154,8 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 		g.Gen, g.MSN = p.Settings.Gen, old.NextMSN
 		g.Start = old.End()
 		g.Parts = append(make([]Part, 0, 16), part)
-		g.Duration, g.Size = part.Duration, len(part.Data)
+		g.Duration, g.Size = part.Duration, len(data)
+		g.body = joined(nil, data)
 		g.Complete, g.removedAt = false, 0
 		s.Segments = append(slices.Clip(segments), &g)
 		s.NextMSN = g.MSN + 1
@@ -161,6 +168,24 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	if len(old.Segments) == 0 {
 		p.introduce(r)
 	}
+}
+
+// joined returns a segment's pieces with more bytes at the end: in the last piece, where they follow it in memory, else as
+// another one. The slice that was given stays as it is, since older snapshots have it.
+func joined(pieces [][]byte, data []byte) [][]byte {
+	if len(data) == 0 {
+		return pieces
+	}
+	if n := len(pieces); n > 0 {
+		if last := pieces[n-1]; len(last)+len(data) <= cap(last) {
+			if longer := last[:len(last)+len(data)]; &longer[len(last)] == &data[0] {
+				pieces = slices.Clone(pieces)
+				pieces[n-1] = longer
+				return pieces
+			}
+		}
+	}
+	return append(slices.Clip(pieces), data)
 }
 
 // introduce lets the other renditions report on one that has just got its first part.

@@ -70,12 +70,17 @@ type Segment struct {
 	Size int
 	// Complete tells that no part will follow.
 	Complete bool
+	// body has the bytes of all parts, as few slices as they lie in memory.
+	body [][]byte
 	// RemovedAt is the rendition time at which the segment left the playlist; 0 while it is listed.
 	removedAt Ticks
 }
 
 // Independent tells whether decoding can start at the segment's start.
 func (s *Segment) Independent() bool { return len(s.Parts) > 0 && s.Parts[0].Independent }
+
+// Body returns the segment's bytes so far, in as few slices as they lie in memory. They are not to be changed.
+func (s *Segment) Body() [][]byte { return s.body }
 
 // Gap tells whether no part has media.
 func (s *Segment) Gap() bool {
