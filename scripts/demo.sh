@@ -36,7 +36,7 @@ if ffmpeg -hide_banner -loglevel error -y -f lavfi -i "flite=text='$text':voice=
 else
   audio=(-f lavfi -i "sine=frequency=330:beep_factor=4:sample_rate=48000")
 fi
-ffmpeg -hide_banner -loglevel warning -nostdin \
+ffmpeg -hide_banner -loglevel error -nostdin \
   -re -f lavfi -i "testsrc2=size=1280x720:rate=30" -re "${audio[@]}" \
   -map 0:v -map 1:a \
   -vf "drawtext=font=DejaVu Sans Mono:text='%{localtime\:%T}':fontsize=72:fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=18:x=(w-tw)/2:y=h-160" \

@@ -16,7 +16,7 @@ func TestCodecsOfEnhancedRTMP(t *testing.T) {
 			"-x265-params", "log-level=none:keyint=60:min-keyint=60:scenecut=0:bframes=2:open-gop=0")
 	}
 	av1 := func(t *testing.T) *testkit.Clip {
-		return testkit.Encode(t, testkit.AV1, picture30, "-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "10", "-g", "60",
+		return testkit.Encode(t, testkit.AV1, picture30, "-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "60",
 			"-keyint_min", "60", "-lag-in-frames", "0", "-pix_fmt", "yuv420p")
 	}
 	opus := func(t *testing.T) *testkit.Clip {

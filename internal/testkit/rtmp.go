@@ -150,11 +150,12 @@ func (p *Publisher) Status() Status {
 	return Status{}
 }
 
-// Ended waits until the server has closed the connection.
+// Ended waits until the server has closed the connection, and closes it too.
 func (p *Publisher) Ended() {
 	p.t.Helper()
 	select {
 	case <-p.ended:
+		p.nc.Close()
 	case <-time.After(patience):
 		p.t.Fatal("the server did not close the connection")
 	}

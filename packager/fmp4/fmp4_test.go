@@ -160,10 +160,11 @@ func TestChunk(t *testing.T) {
 		{Duration: 2970, Offset: -90, Size: 4},
 	}
 	payload := []byte("key..ab.abcd")
-	b := AppendChunk(nil, 9, 1<<33, samples, payload)
+	size := ChunkSize(len(samples), len(payload))
+	b := AppendChunk(make([]byte, 0, size), 9, 1<<33, samples, payload)
 	golden(t, "chunk", b)
-	if cap(b) != len(b) {
-		t.Errorf("a chunk of %d bytes holds %d", len(b), cap(b))
+	if len(b) != size {
+		t.Errorf("a chunk of %d bytes was to have %d", len(b), size)
 	}
 	var parts fmp4.Parts
 	if err := parts.Unmarshal(b); err != nil {
@@ -197,8 +198,9 @@ func BenchmarkChunk(b *testing.B) {
 	samples, payload := part()
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
+	slab := make([]byte, 0, ChunkSize(len(samples), len(payload)))
 	for b.Loop() {
-		AppendChunk(nil, 1, 90000, samples, payload)
+		AppendChunk(slab, 1, 90000, samples, payload)
 	}
 }
 
