@@ -280,7 +280,7 @@ func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
 	if w.open() {
 		next := w.lastDTS + w.frameTicks()
 		here := inTicks(next, w.track)
-		if at-here > length/2 || p.target > 0 && at+length > w.end+p.target+window.Rate/1000 {
+		if at-here > length/2 || p.target > 0 && at+length > w.end+p.target+window.Rate/1000 && w.full(at) {
 			w.close(here, next)
 		}
 	}
@@ -299,18 +299,22 @@ func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
 
 // leadAudio adds a frame where there is no video.
 func (p *Packager) leadAudio(w *writer, f *stream.Frame, at window.Ticks) {
-	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
 	if at-w.reached() > p.hole(w) {
 		p.flush()
 		p.gapLead(w, at)
 	}
-	if w.pending == nil && at-w.segment >= goal-keyTolerance/5 {
-		if w.open() {
-			next := w.lastDTS + w.frameTicks()
-			w.close(inTicks(next, w.track), next)
-		}
+	if w.pending == nil && p.audioCutDue(w, at) {
+		p.flush()
 		p.cut(w, at, false)
 		p.follow = nil
 	}
 	p.place(w, f, at)
+	if next := w.lastDTS + w.frameTicks(); w.open() && p.target > 0 && p.audioCutDue(w, inTicks(next, w.track)) {
+		w.close(inTicks(next, w.track), next)
+	}
+}
+
+// audioCutDue tells whether a leading audio rendition's next segment begins at the given time.
+func (p *Packager) audioCutDue(w *writer, at window.Ticks) bool {
+	return at-w.segment >= window.FromDuration(p.opt.Settings.SegmentDuration)-keyTolerance/5
 }

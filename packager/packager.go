@@ -201,7 +201,9 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 		w.restart(at)
 	}
 	w.track, w.init = f.Track, init
-	w.measured = w.measured && !discontinuity
+	if discontinuity {
+		w.measured = 0
+	}
 	p.out.AddInit(w.r, init)
 	p.lead = w
 	if f.Era != p.era {
@@ -257,7 +259,7 @@ func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
 
 // closeBefore closes the open part of a leading rendition when the frame that has now come, at dts, no longer fits it.
 func (p *Packager) closeBefore(w *writer, dts int64, at window.Ticks) {
-	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 {
+	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 && w.full(at) {
 		w.close(at, dts)
 	}
 }
@@ -300,6 +302,9 @@ func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
 	if w != p.lead && len(p.follow) > 0 {
 		return end+w.length()/2 >= p.follow[0].at
 	}
+	if w == p.lead && !w.r.Video {
+		return p.audioCutDue(w, end)
+	}
 	if p.steady < steadyEnough || p.current == nil {
 		return false
 	}
@@ -316,13 +321,13 @@ func (p *Packager) closeAfter(w *writer) {
 	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
 	if p.target == 0 {
 		goal := window.FromDuration(p.opt.Settings.PartDuration)
-		known := w.measured || w.track.FrameRate > 0 || !w.r.Video
+		known := w.measured > 0 || w.track.FrameRate > 0 || !w.r.Video
 		if !known || end-w.end < goal-length/2 {
 			return
 		}
 		p.settle(w)
 	}
-	if end-w.end+length > p.target {
+	if end-w.end+length > p.target && w.full(end) {
 		w.close(end, next)
 	}
 }
@@ -406,8 +411,8 @@ func frameRate(w *writer) float64 {
 		return w.track.FrameRate
 	}
 	seen := float64(w.track.ClockRate) / float64(w.interval)
-	if f := w.track.FrameRate; f > 0 && seen > f*0.95 && seen < f*1.05 {
-		return f
+	if f := w.track.FrameRate; seen < f*1.05 {
+		return f // with a variable rate, the highest
 	}
 	return seen
 }

@@ -291,13 +291,22 @@ func TestVariableRate(t *testing.T) {
 	g.play(s)
 	g.checkTimes(s)
 	g.check("audio")
-	target := g.Presentation().Load().PartTarget
-	for _, seg := range g.rendition("video").Segments {
-		for n, p := range seg.Parts {
-			if p.Duration > target {
-				t.Errorf("%d.%d: %d exceeds %d", seg.MSN, n, p.Duration, target)
-			}
-		}
+	g.check("video")
+}
+
+// TestThinnedRate: every frame of a constant rate may be missing, as with cameras in the dark.
+func TestThinnedRate(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 4))
+	g := newRig(t)
+	g.video.FrameRate = 25
+	g.play(shape{seconds: 30, frames: constantRate(25), gop: 2, audio: true, from: 5, skip: func(video bool, at float64) bool {
+		return video && math.Mod(at, 2) > 0.01 && rng.Float64() < 0.35
+	}})
+	g.check("audio")
+	g.check("video")
+	if v := g.Presentation().Load().Variants[0]; v.FrameRate != 25 {
+		t.Errorf("FRAME-RATE is %v, the codec data says 25", v.FrameRate)
 	}
 }
 

@@ -38,6 +38,7 @@ const (
 	partSlackLeast = 3
 	partSlackBest  = 8
 	partSlackMost  = 14
+	fullPercent    = 86
 )
 
 // partTarget chooses the PART-TARGET in ticks: about goal, so that a whole number of frames of each given duration fills
@@ -51,7 +52,7 @@ func partTarget(goal window.Ticks, frames ...window.Ticks) window.Ticks {
 		target := roundUp(base*(100+percent)/100, window.Rate/1000)
 		score := window.Ticks(100) - abs(percent-partSlackBest)
 		for _, f := range frames {
-			if fill := target / f * f; fill*100 < target*86 {
+			if fill := target / f * f; fill*100 < target*fullPercent {
 				score -= 50
 			}
 		}

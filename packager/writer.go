@@ -37,7 +37,7 @@ type writer struct {
 
 	lastDTS  int64 // of the last frame, ticks of the track
 	interval int64 // predicted distance of DTS, ticks of the track
-	measured bool  // interval was seen, not assumed
+	measured int   // how many distances went into interval
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
 }
@@ -82,6 +82,7 @@ func (w *writer) add(f *stream.Frame) {
 func (w *writer) close(end window.Ticks, next int64) {
 	w.p.settle(w)
 	end = min(end, w.end+w.p.target)
+	next = min(next, stream.Rescale(end, window.Rate, w.track.ClockRate))
 	decode := w.decode
 	for i := range w.samples {
 		following := next
@@ -123,6 +124,9 @@ func (w *writer) chunk(decode int64) []byte {
 	return w.slab[from:]
 }
 
+// full tells whether the open part, ending at the given time, lasts long enough to be closed (rfc8216bis 4.4.4.9).
+func (w *writer) full(end window.Ticks) bool { return (end-w.end)*100 >= w.p.target*fullPercent }
+
 // gap announces that there is nothing until the given time, in parts no longer than the target.
 func (w *writer) gap(until window.Ticks) {
 	w.p.settle(w)
@@ -150,7 +154,7 @@ func (w *writer) append(part window.Part) {
 func (w *writer) predict(dts int64) {
 	rate := int64(w.track.ClockRate)
 	if w.lastDTS < 0 {
-		if !w.measured && w.track.FrameRate >= 1 && w.track.FrameRate <= 240 {
+		if w.measured == 0 && w.track.FrameRate >= 1 && w.track.FrameRate <= 240 {
 			w.interval = int64(float64(rate)/w.track.FrameRate + 0.5)
 		} else if w.interval == 0 {
 			w.interval = rate / 30
@@ -159,17 +163,17 @@ func (w *writer) predict(dts int64) {
 	}
 	d := min(max(dts-w.lastDTS, rate/240), rate)
 	switch far := d > 2*w.interval || 2*d < w.interval; {
-	case !w.measured:
+	case w.measured == 0:
 		w.interval, w.odd = d, 0
 	case far && w.odd < 2:
 		w.odd++ // a pause, until it turns out to be a new rate
 	case far:
 		w.interval, w.odd = d, 0
 	default:
-		w.interval += (d - w.interval) / 4
+		w.interval += (d - w.interval) / int64(min(w.measured+1, 8))
 		w.odd = 0
 	}
-	w.measured = true
+	w.measured++
 }
 
 // length is the predicted distance in window ticks.

@@ -244,16 +244,8 @@ func (c *chunkReader) opens(s *chunkStream, format byte) error {
 // later (RTMP 1.0 5.3.1.2.4).
 func (c *chunkReader) continues(s *chunkStream) error {
 	if s.ext {
-		// Encoders differ on whether the extended time is repeated here. Data that equals it by chance is rarer than
-		// either kind of encoder.
-		h, err := c.r.Peek(4)
-		if err != nil {
-			return cut(err)
-		}
-		if binary.BigEndian.Uint32(h) == s.extTime {
-			if _, err := c.r.Discard(4); err != nil {
-				return cut(err)
-			}
+		if err := c.skipRepeated(s.extTime); err != nil {
+			return err
 		}
 	}
 	if s.open {
@@ -261,6 +253,25 @@ func (c *chunkReader) continues(s *chunkStream) error {
 	}
 	s.time += s.delta
 	return c.begin(s)
+}
+
+// skipRepeated passes over an extended time if it is repeated here, on which encoders differ. Data that equals it by
+// chance is rarer than either kind of encoder. It looks at no more bytes than it takes to tell, since there may be no
+// more for a while: the end of a message may be shorter than the time.
+func (c *chunkReader) skipRepeated(time uint32) error {
+	var want [4]byte
+	binary.BigEndian.PutUint32(want[:], time)
+	for i := range want {
+		h, err := c.r.Peek(i + 1)
+		if err != nil {
+			return cut(err)
+		}
+		if h[i] != want[i] {
+			return nil
+		}
+	}
+	_, err := c.r.Discard(len(want))
+	return cut(err)
 }
 
 // begin opens a message.

@@ -62,6 +62,8 @@ func TestChunks(t *testing.T) {
 			[]wantMessage{{9, 1, far, 200}}},
 		{"extended time, not repeated", join(0x03, head0(noTime, 200, 9, 1), be32(far), text(128), 0xC3, text(72)),
 			[]wantMessage{{9, 1, far, 200}}},
+		{"extended time, not repeated, before less than its length", join(0x03, head0(noTime, 130, 9, 1), be32(far), text(128), 0xC3, text(2)),
+			[]wantMessage{{9, 1, far, 130}}},
 		{"extended delta in a new message", join(0x03, head0(5, 1, 9, 1), text(1), 0x83, head2(noTime), be32(noTime), text(1), 0xC3, be32(noTime), text(1)),
 			[]wantMessage{{9, 1, 5, 1}, {9, 1, 5 + noTime, 1}, {9, 1, 5 + 2*noTime, 1}}},
 		{"time wraps", join(0x03, head0(noTime, 1, 9, 1), be32(0xFFFFFFF0), text(1), 0x43, head1(0x20, 1, 9), text(1)),

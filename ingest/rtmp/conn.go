@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	earlyMessage = 16 << 10
 	earlyStreams = 8
 	earlyPending = 48 << 10
+	earlyTotal   = 256 << 10 // bytes that may come before something is published; encoders send some hundred
 )
 
 // What a publisher's connection has.
@@ -35,6 +37,7 @@ const (
 
 const (
 	writeTimeout  = 5 * time.Second
+	kickTimeout   = time.Second // for a write when the connection must end
 	lingerTimeout = time.Second // for the peer to read the last message
 	lingerBytes   = 4 << 20
 	bitrateSpan   = 4 // seconds of MaxBitrate that may come at once
@@ -55,6 +58,7 @@ type conn struct {
 	chunks   *chunkReader
 	out      messageWriter
 	ahead    []byte    // read before mediaBuffer was there, to be read again
+	unread   bool      // a write failed: the client gets to know nothing any more
 	deadline time.Time // by which something must have happened
 	pingAt   time.Time // when silence is to be broken
 
@@ -92,12 +96,14 @@ func (c *conn) address() netip.Addr {
 func (c *conn) kick(r *ingest.Refusal) {
 	if c.kicked.CompareAndSwap(nil, r) {
 		c.raw.SetReadDeadline(time.Unix(1, 0))
+		c.raw.SetWriteDeadline(time.Now().Add(kickTimeout))
 	}
 }
 
 // serve runs the connection from its first byte to its last.
 func (c *conn) serve() {
 	defer c.raw.Close()
+	defer c.survive()
 	how, err := c.run()
 	if r := c.kicked.Load(); r != nil {
 		err = r
@@ -119,6 +125,18 @@ func (c *conn) serve() {
 	c.server.metrics.results[how].Inc()
 	c.server.opt.Log.Log(context.Background(), c.logLevel(how), "rtmp: connection ended",
 		"remote", c.remote, "result", string(how), "error", err)
+}
+
+// survive keeps a fault in handling one publisher's bytes from ending all the others' streams.
+func (c *conn) survive() {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	c.server.metrics.results[resultPanic].Inc()
+	c.server.opt.Log.Error("rtmp: a fault of this server's ended a connection; please report it", "remote", c.remote,
+		"panic", fault, "stack", string(debug.Stack()))
+	c.session.end(errPanic)
 }
 
 // logLevel makes known what nobody else logs and somebody could mend: the door logs those whom it let in or refused.
@@ -144,7 +162,7 @@ func (c *conn) run() (result, error) {
 	if err != nil {
 		return how, err
 	}
-	c.deadline = c.server.opt.Now().Add(c.limits.IdleTimeout)
+	c.deadline = c.server.opt.Now().Add(c.limits.HandshakeTimeout)
 	err = c.messages()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -245,6 +263,12 @@ func (c *conn) refreshLimits(now time.Time) {
 // errGone is a peer that closed its connection between messages.
 var errGone = errors.New("the connection was closed")
 
+// errPanic is a connection that ended by a fault of the server's.
+var errPanic = errors.New("a fault of the server")
+
+// errUnread is a client that lets a write wait for too long.
+var errUnread = errors.New("the client does not read what the server answers")
+
 // errRate is a publisher above MaxBitrate.
 var errRate = errors.New("its bitrate is too high")
 
@@ -265,8 +289,9 @@ func (t timedReader) Read(p []byte) (int, error) {
 		if ping {
 			until = c.pingAt
 		}
-		// By the clock of the deadlines, which are the operating system's.
-		c.raw.SetReadDeadline(time.Now().Add(until.Sub(c.server.opt.Now())))
+		// By the clock of the deadlines, which are the operating system's. For both directions, since TLS may have to
+		// write in order to read.
+		c.raw.SetDeadline(time.Now().Add(until.Sub(c.server.opt.Now())))
 		if c.kicked.Load() != nil { // it may have set its deadline before this one
 			return 0, os.ErrDeadlineExceeded
 		}
@@ -292,6 +317,9 @@ func (c *conn) count(n int) error {
 	if now.Sub(c.asked) >= limitsEvery {
 		c.refreshLimits(now)
 	}
+	if !c.session.published && c.received > earlyTotal {
+		return fmt.Errorf("%w: more than %d bytes before publishing", errLimit, earlyTotal)
+	}
 	rate := float64(c.limits.MaxBitrate)
 	c.level = max(0, c.level-now.Sub(c.levelAt).Seconds()*rate) + 8*float64(n)
 	c.levelAt = now
@@ -301,19 +329,30 @@ func (c *conn) count(n int) error {
 	return nil
 }
 
-// timedWriter gives each write its time.
+// timedWriter gives each write its time: little when the connection must end anyway.
 type timedWriter struct{ c *conn }
 
 // Write implements io.Writer.
 func (t timedWriter) Write(p []byte) (int, error) {
-	t.c.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
-	return t.c.nc.Write(p)
+	c := t.c
+	c.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if c.kicked.Load() != nil { // it may have set its deadline before this one
+		c.raw.SetWriteDeadline(time.Now().Add(kickTimeout))
+	}
+	n, err := c.nc.Write(p)
+	if err != nil {
+		c.unread = true
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errUnread // not to pass for a publisher that is silent
+		}
+	}
+	return n, err
 }
 
 // farewell tells the publisher why it must go and leaves it time to read that: a socket closed with data unread would
 // be reset, and the sentence lost.
 func (c *conn) farewell(r *ingest.Refusal) {
-	if c.chunks == nil {
+	if c.chunks == nil || c.unread {
 		return
 	}
 	if !c.session.told {

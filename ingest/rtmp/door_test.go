@@ -133,6 +133,19 @@ func startServer(t testing.TB, opt Options) (addr string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	addr, stop = serve(t, s)
+	t.Cleanup(func() {
+		stop()
+		if n := counted(t, s.metrics.results[resultPanic]); n != 0 {
+			t.Errorf("%v panics: see the log", n)
+		}
+	})
+	return addr, stop
+}
+
+// serve runs a server on a loopback port.
+func serve(t testing.TB, s *Server) (addr string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

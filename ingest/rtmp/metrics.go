@@ -22,10 +22,11 @@ const (
 	resultTooMany        result = "too_many"         // MaxConnections
 	resultTooManyAddress result = "too_many_address" // MaxConnectionsPerAddress
 	resultShutdown       result = "shutdown"         // the server ended before it published
+	resultPanic          result = "panic"            // a fault of the server's own ended it
 )
 
 var results = []result{resultPublished, resultRefused, resultNoPublish, resultBadHandshake, resultEncrypted,
-	resultProtocol, resultTimeout, resultTooMany, resultTooManyAddress, resultShutdown}
+	resultProtocol, resultTimeout, resultTooMany, resultTooManyAddress, resultShutdown, resultPanic}
 
 // ignored labels what was passed over without harm.
 type ignored string

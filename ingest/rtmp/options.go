@@ -13,10 +13,10 @@ import (
 
 // Limits bound what peers may cost. A zero field takes its default.
 type Limits struct {
-	// HandshakeTimeout is for TLS and the RTMP handshake together; default 5 s.
+	// HandshakeTimeout is for TLS and the RTMP handshake together, and then again for the commands up to publish;
+	// default 5 s.
 	HandshakeTimeout time.Duration
-	// IdleTimeout ends a connection that has not begun to publish, or from which no audio, video or data came, for this
-	// long; default 15 s.
+	// IdleTimeout ends a publisher's connection on which no audio, video or data came for this long; default 15 s.
 	IdleTimeout time.Duration
 	// MaxConnections at a time; default 1000.
 	MaxConnections int

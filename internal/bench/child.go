@@ -43,6 +43,9 @@ func start(ctx context.Context, fromStderr bool, env []string, program string, a
 	}
 	cmd.Env = append(cmd.Env, env...)
 	dieWithParent(cmd)
+	// Children of its own are the child's to end, so it is asked to, not killed.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
 	c := &child{cmd: cmd, lines: make(chan string, 64), gone: make(chan struct{})}
 	out, other := &cmd.Stdout, &cmd.Stderr
 	if fromStderr {
@@ -62,12 +65,16 @@ func start(ctx context.Context, fromStderr bool, env []string, program string, a
 		r.Close()
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
-	go c.watch(r)
+	ended := make(chan struct{})
+	go c.listen(r, ended)
+	go c.wait(r, ended)
 	return c, nil
 }
 
-// watch reads the child's lines to their end and then waits for its own.
-func (c *child) watch(r io.ReadCloser) {
+// listen takes the child's lines to their end.
+func (c *child) listen(r io.Reader, ended chan<- struct{}) {
+	defer close(ended)
+	defer close(c.lines)
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
@@ -80,9 +87,17 @@ func (c *child) watch(r io.ReadCloser) {
 		default: // nobody reads them any more
 		}
 	}
-	r.Close()
-	close(c.lines)
+}
+
+// wait waits for the child's end, and a moment for its last lines: children of its own may hold its output open.
+func (c *child) wait(r io.Closer, ended <-chan struct{}) {
 	err := c.cmd.Wait()
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+	}
+	r.Close()
+	<-ended
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()

@@ -37,7 +37,7 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 	}
 	var ratios samples
 	ahead := o.shorter(fullWindow, 20*time.Second)
-	for turn := range o.runs {
+	for turn := range o.turns() {
 		var cores [2]float64
 		for i := range sides {
 			s := &sides[i]
@@ -50,7 +50,7 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 			}
 			cores[i] = used
 			s.used.add(used / cpuStreams * 100)
-			progress("cpu %d/%d: %s uses %.3f %% of a core per stream", turn+1, o.runs, s.name, used/cpuStreams*100)
+			progress("cpu %d/%d: %s uses %.3f %% of a core per stream", turn+1, o.turns(), s.name, used/cpuStreams*100)
 		}
 		ratios.add(cores[0] / cores[1])
 	}

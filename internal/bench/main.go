@@ -39,6 +39,14 @@ func (o options) shorter(full, quick time.Duration) time.Duration {
 	return full
 }
 
+// turns is how often the two sides of a ratio are measured: more often than a single figure, since it has the noise of two.
+func (o options) turns() int {
+	if o.quick {
+		return o.runs
+	}
+	return o.runs + 2
+}
+
 // limit is how long a whole run may take.
 const limit = 12 * time.Minute
 

@@ -15,7 +15,7 @@ const (
 	frameRate    = 30
 	loopMillis   = 8000
 	recordMillis = 12000
-	recordName   = "720p30-1500k-v1.flv"
+	recordName   = "720p30-1500k-v2.flv"
 )
 
 // recording is a stream that can be played in a loop.
@@ -69,8 +69,9 @@ func encode(ctx context.Context, file string) error {
 		"-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30",
 		"-f", "lavfi", "-i", "anoisesrc=amplitude=0.2:sample_rate=48000",
 		"-t", seconds, "-map", "0:v", "-map", "1:a",
+		// With so little delay the encoder goes some 5 % beyond what it is told.
 		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
-		"-b:v", "1500k", "-minrate", "1500k", "-maxrate", "1500k", "-bufsize", "1500k", "-nal-hrd", "cbr",
+		"-b:v", "1425k", "-minrate", "1425k", "-maxrate", "1425k", "-bufsize", "1425k", "-nal-hrd", "cbr",
 		"-g", "60", "-keyint_min", "60", "-sc_threshold", "0",
 		"-c:a", "aac", "-b:a", "128k", "-ac", "2", "-f", "flv", temp)
 	c.Stderr = os.Stderr

@@ -55,7 +55,7 @@ func throughputRow(ctx context.Context, o options) ([]row, error) {
 	var rows []row
 	for _, t := range things {
 		var ratios, ours samples
-		for turn := range o.runs + 2 {
+		for turn := range o.turns() {
 			a, err := hammer(ctx, o, n, n.HTTP, n.pid(), t)
 			if err != nil {
 				return nil, err
@@ -66,7 +66,7 @@ func throughputRow(ctx context.Context, o options) ([]row, error) {
 			}
 			ours.add(a.perSecond())
 			ratios.add(a.perSecond() / b.perSecond())
-			progress("requests %d/%d: %s of %d bytes: node %.0f/s, fixed %.0f/s; by the clock %.0f and %.0f", turn+1, o.runs+2,
+			progress("requests %d/%d: %s of %d bytes: node %.0f/s, fixed %.0f/s; by the clock %.0f and %.0f", turn+1, o.turns(),
 				t.Name, t.Size, a.perSecond(), b.perSecond(), a.byClock(), b.byClock())
 		}
 		rows = append(rows,

@@ -23,17 +23,11 @@ func (p placed) shift() time.Duration { return p.received.PTS - p.sent.PTS }
 // that came from nowhere or are out of order. The frames that did not come are returned, in order.
 func account(t *testing.T, video bool, sent []testkit.Sent, received []testkit.Received) (arrived []placed, missing []testkit.Sent) {
 	t.Helper()
-	type sum = [sha256.Size]byte
-	bySum := map[sum]int{}
-	for i, s := range sent {
-		if s.Video == video {
-			bySum[sha256.Sum256(s.Payload)] = i
-		}
-	}
+	bySum := sums(sent)
 	seen := map[int]bool{}
 	last := -1
 	for _, r := range received {
-		i, ok := bySum[sha256.Sum256(r.Payload)]
+		i, ok := bySum[sum(r.Payload)]
 		switch {
 		case !ok:
 			t.Errorf("%s: a frame at %v was never sent so", kindName(video), r.PTS)
@@ -52,6 +46,18 @@ func account(t *testing.T, video bool, sent []testkit.Sent, received []testkit.R
 		}
 	}
 	return arrived, missing
+}
+
+// sum tells frames apart.
+func sum(payload []byte) [sha256.Size]byte { return sha256.Sum256(payload) }
+
+// sums finds frames' places by their bytes.
+func sums(sent []testkit.Sent) map[[sha256.Size]byte]int {
+	m := make(map[[sha256.Size]byte]int, len(sent))
+	for i, s := range sent {
+		m[sum(s.Payload)] = i
+	}
+	return m
 }
 
 func kindName(video bool) string {

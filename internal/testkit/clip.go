@@ -94,7 +94,7 @@ func encode(codec FourCC, source string, args []string) (*Clip, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	all := []string{"-hide_banner", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", source, "-t", fmt.Sprint(clipLength)}
-	all = append(append(all, args...), "-movflags", "+empty_moov+default_base_moof+frag_keyframe", file)
+	all = append(append(all, args...), "-movflags", "+delay_moov+default_base_moof+frag_keyframe", file)
 	if out, err := exec.CommandContext(ctx, "ffmpeg", all...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("ffmpeg %s: %w: %s", strings.Join(all, " "), err, out)
 	}

@@ -91,7 +91,13 @@ func (l *Log) logger(level slog.Leveler) *slog.Logger {
 // Eventually waits for a condition that nothing announces. It ends the test when that does not come true.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	EventuallyWithin(t, patience, what, ok)
+}
+
+// EventuallyWithin is Eventually with a patience of its own.
+func EventuallyWithin(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -145,3 +145,19 @@ func WriteFile(t testing.TB, name, text string) string {
 	}
 	return file
 }
+
+// Overwrite replaces a file's content.
+func Overwrite(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WaitConnections waits until as many connections of viewers are open.
+func (n *Node) WaitConnections(t testing.TB, want float64, within time.Duration) {
+	t.Helper()
+	EventuallyWithin(t, within, fmt.Sprint(want, " connections of viewers"), func() bool {
+		return Scrape(t, n.Admin()).Value("pushcart_http_connections") == want
+	})
+}

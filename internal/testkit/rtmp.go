@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -254,13 +255,22 @@ func Gone(err error) bool {
 // WantClosed connects to an address and wants the connection closed before anything is said.
 func WantClosed(t testing.TB, address string) {
 	t.Helper()
+	WantClosedAfter(t, address, "")
+}
+
+// WantClosedAfter connects to an address, says something and wants the connection closed.
+func WantClosedAfter(t testing.TB, address, say string) {
+	t.Helper()
 	nc, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return
 	}
 	defer nc.Close()
-	nc.SetReadDeadline(time.Now().Add(3 * time.Second))
-	if n, err := nc.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%s: the connection is not closed: %d bytes, %v", address, n, err)
+	nc.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(nc, say); err != nil {
+		return
+	}
+	if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%s: the connection is still open after %q", address, say)
 	}
 }

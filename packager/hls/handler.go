@@ -80,8 +80,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if name, ok := strings.CutSuffix(rest, ".m3u8"); ok {
-		if v := e.presentations[0].Load(); v.Rendition(name) != nil {
-			h.playlist(w, r, e, v.Rendition(name))
+		v := e.presentations[0].Load()
+		if v.Rendition(name) == nil && len(v.Variants) == 0 {
+			// A player that outlived the show before may ask before this one has anything.
+			if v = h.started(w, r, kindPlaylist, e.presentations[0]); v == nil {
+				return
+			}
+		}
+		if rend := v.Rendition(name); rend != nil {
+			h.playlist(w, r, e, rend)
 			return
 		}
 	} else if folder, file, ok := strings.Cut(rest, "/"); ok {

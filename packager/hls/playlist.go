@@ -140,11 +140,24 @@ const startupWait = 5 * time.Second
 func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, e *entry) {
 	p := e.presentations[0]
 	e.audience.seen(r, h.opt.Now())
+	v := h.started(w, r, kindMultivariant, p)
+	if v == nil {
+		return
+	}
+	s := v.Variants[0].Video.Load()
+	doc := s.Memo[memoMultivariant].Get(func() any {
+		return &document{plain: playlist.Multivariant(v), etag: tip(p, s) + "-m" + strconv.Itoa(len(v.Renditions))}
+	}).(*document)
+	h.sendPlaylist(w, r, kindMultivariant, doc, cacheBare)
+}
+
+// started waits until a presentation can be played, and returns it; nil after answering the request itself.
+func (h *Handler) started(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation) *window.View {
 	v := p.Load()
 	if len(v.Variants) == 0 && !v.Ended {
 		release, ok := h.enter(w, r)
 		if !ok {
-			return
+			return nil
 		}
 		defer release()
 		timer := time.NewTimer(startupWait)
@@ -154,22 +167,18 @@ func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, e *entry)
 			case <-v.Changed():
 				v = p.Load()
 			case <-timer.C:
-				h.fail(w, kindMultivariant, http.StatusNotFound, "the stream has begun, but nothing to play has come yet")
-				return
+				h.fail(w, k, http.StatusNotFound, "the stream has begun, but nothing to play has come yet")
+				return nil
 			case <-r.Context().Done():
-				return
+				return nil
 			}
 		}
 	}
 	if len(v.Variants) == 0 {
-		h.fail(w, kindMultivariant, http.StatusNotFound, "the stream ended before anything to play had come")
-		return
+		h.fail(w, k, http.StatusNotFound, "the stream ended before anything to play had come")
+		return nil
 	}
-	s := v.Variants[0].Video.Load()
-	doc := s.Memo[memoMultivariant].Get(func() any {
-		return &document{plain: playlist.Multivariant(v), etag: tip(p, s) + "-m" + strconv.Itoa(len(v.Renditions))}
-	}).(*document)
-	h.sendPlaylist(w, r, kindMultivariant, doc, cacheBare)
+	return v
 }
 
 // playlist answers for a media playlist.
