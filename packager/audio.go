@@ -49,11 +49,31 @@ func (p *Packager) drain(all bool) {
 		if !p.ready(f, all) {
 			return
 		}
-		if all && p.lead != nil && p.lead.r.Video && f.Era == p.era && inTicks(f.PTS, f.Track)-p.lead.reached() > trackGrace {
-			p.opt.Metrics.drop(dropLate) // no video will go with it, and no cut
+		if all {
+			p.lastAudio(f)
 		} else {
 			p.audioFrame(f)
 		}
+		p.queue.pop()
+	}
+}
+
+// lastAudio passes on a frame for whose time no more video will come.
+func (p *Packager) lastAudio(f *stream.Frame) {
+	if at := inTicks(f.PTS, f.Track); p.lead != nil && p.lead.r.Video && f.Era == p.era && at-p.lead.reached() > trackGrace {
+		if !p.needKey {
+			p.opt.Metrics.drop(dropLate) // no cut will go with it
+			return
+		}
+		p.stall(p.lead, at)
+	}
+	p.audioFrame(f)
+}
+
+// drainEra passes on the audio of an era that is over.
+func (p *Packager) drainEra(era int) {
+	for len(p.queue.frames) > 0 && p.queue.frames[0].Era <= era {
+		p.lastAudio(&p.queue.frames[0])
 		p.queue.pop()
 	}
 }
@@ -83,13 +103,17 @@ func (p *Packager) ready(f *stream.Frame, all bool) bool {
 	w := p.lead
 	reached := w.reached()
 	at := inTicks(f.PTS, f.Track)
-	if all || at < reached || p.target == 0 && p.queue.span() < leadPatience {
-		return all || p.target > 0
-	}
-	if p.queue.span() < leadPatience {
+	switch {
+	case all || at < reached && p.target > 0:
+		return true
+	case p.queue.span() < leadPatience:
 		return false
+	case at < reached:
+		w.flush() // video stopped before its first part was full
+		p.settle(w)
+	default:
+		p.stall(w, at)
 	}
-	p.stall(w, at)
 	return true
 }
 
@@ -108,25 +132,36 @@ func (p *Packager) stall(w *writer, until window.Ticks) {
 		w.close(inTicks(next, w.track), next)
 	}
 	p.settle(w)
-	p.hold(w, max(until+1, w.end+p.target))
+	parts := max(1, (until-w.end)/p.target+1) // whole ones: more may follow in the same segment
+	p.hold(w, w.end+parts*p.target, 0)
 	p.needKey = true
 }
 
-// leadByAudio begins an era, or the presentation, with audio alone.
+// leadByAudio begins an era, or the presentation, with audio alone. Where there was a picture before, it is held, and
+// video goes on to lead: its rendition must number on with the other.
 func (p *Packager) leadByAudio(f *stream.Frame) bool {
 	init := p.init(f.Track)
 	if init == nil {
 		return true
 	}
 	discontinuity := p.lead != nil
+	p.level()
 	p.flush()
 	at := inTicks(f.PTS, f.Track)
+	if w := p.video; w != nil {
+		w.restart(at)
+		p.lead = w
+		p.startEra(f, at)
+		p.cut(w, at, true)
+		p.needKey = true
+		p.stall(w, at)
+		return true
+	}
 	w := p.audioWriter(f, init)
 	w.restart(at)
 	p.lead = w
 	p.startEra(f, at)
 	p.cut(w, at, discontinuity)
-	p.follow = nil
 	return true
 }
 
@@ -169,6 +204,10 @@ func (p *Packager) audioFrame(f *stream.Frame) {
 		p.leadAudio(w, f, at)
 		return
 	}
+	if len(w.track.Silence) > 0 && w.started && at-w.reached() > length*3/2 {
+		p.silence(w, at)
+		w.interval = max(f.Duration, int64(f.Track.FrameSamples))
+	}
 	for len(p.follow) > 0 && at+length/2+w.lean() >= p.follow[0].at {
 		p.enterCut(w, at)
 	}
@@ -192,7 +231,7 @@ func (p *Packager) audioFrame(f *stream.Frame) {
 // lean shifts the decision between two audio frames that lie about equally far from a cut towards what the last part's
 // preload hint announced, so that the millisecond jitter of video does not break the promise.
 func (w *writer) lean() window.Ticks {
-	const jitter = 2 * window.Rate / 1000
+	const jitter = window.Rate / 1000
 	switch {
 	case w.open() || w.pending != nil:
 		return 0
@@ -233,10 +272,9 @@ func (p *Packager) changeAudio(f *stream.Frame) *writer {
 		w := p.audioWriter(f, init)
 		w.fresh = true
 		p.cut(w, inTicks(f.PTS, f.Track), true)
-		p.follow = nil
 		return w
 	}
-	if p.audio != nil && p.audio.started && !p.atBreak() {
+	if p.audio != nil && p.audio.started && !p.enterBreak(f) {
 		p.opt.Metrics.drop(dropTrackChange)
 		return nil
 	}
@@ -245,9 +283,24 @@ func (p *Packager) changeAudio(f *stream.Frame) *writer {
 	return w
 }
 
-// atBreak tells whether the audio rendition's next segment begins with a discontinuity.
-func (p *Packager) atBreak() bool {
-	return len(p.follow) > 0 && p.follow[0].begin.Discontinuity || !p.audio.started
+// enterBreak takes the audio rendition to a boundary with a discontinuity, behind which f, of another track, may come.
+// Where there is none yet, video makes one at its next key frame, and silence goes on until then.
+func (p *Packager) enterBreak(f *stream.Frame) bool {
+	w, at := p.audio, inTicks(f.PTS, f.Track)
+	if w.pending != nil && w.pending.begin.Discontinuity {
+		return true
+	}
+	for i, c := range p.follow {
+		if c.begin.Discontinuity && at+inTicks(f.Duration, f.Track)/2 >= c.at {
+			for range i + 1 {
+				p.enterCut(w, p.follow[0].at)
+			}
+			return true
+		}
+	}
+	p.breakDue = p.breakDue || !slices.ContainsFunc(p.follow, func(c *cut) bool { return c.begin.Discontinuity })
+	p.silence(w, at)
+	return false
 }
 
 // enterCut takes the following rendition over one boundary.
@@ -306,7 +359,6 @@ func (p *Packager) leadAudio(w *writer, f *stream.Frame, at window.Ticks) {
 	if w.pending == nil && p.audioCutDue(w, at) {
 		p.flush()
 		p.cut(w, at, false)
-		p.follow = nil
 	}
 	p.place(w, f, at)
 	if next := w.lastDTS + w.frameTicks(); w.open() && p.target > 0 && p.audioCutDue(w, inTicks(next, w.track)) {

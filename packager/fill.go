@@ -28,16 +28,21 @@ func (p *Packager) fillAudio(lead *writer) {
 		}
 		from = p.follow[0].at
 	}
-	reached := lead.reached()
-	if reached-from <= p.patience {
-		return
+	if reached := lead.reached(); reached-from > p.patience {
+		p.silence(w, reached-silenceMargin)
 	}
-	until := reached - silenceMargin
+}
+
+// silence fills the audio rendition until the given time.
+func (p *Packager) silence(w *writer, until window.Ticks) {
 	if len(w.track.Silence) == 0 {
 		p.gapAudio(w, until)
 		return
 	}
-	length := int64(w.track.SilenceSamples)
+	length, from := int64(w.track.SilenceSamples), w.reached()
+	if !w.started {
+		from = p.follow[0].at
+	}
 	dts := stream.Rescale(from, window.Rate, w.track.ClockRate)
 	if w.open() {
 		dts = w.lastDTS + w.frameTicks()
@@ -51,10 +56,11 @@ func (p *Packager) fillAudio(lead *writer) {
 
 // hold keeps the picture while only audio comes: the last key frame again, once for each part, so that players go on with
 // the sound over a still picture. Whatever follows needs a key frame of its own, since these take the references away.
-func (p *Packager) hold(w *writer, until window.Ticks) {
+// Less than slack is not filled.
+func (p *Packager) hold(w *writer, until, slack window.Ticks) {
 	limit := window.FromDuration(p.opt.Settings.SegmentDuration)
 	rate := w.track.ClockRate
-	for until-w.end > w.length()/2 {
+	for until-w.end > slack {
 		end := min(until, w.end+p.target)
 		if w.pending == nil && (!p.needKey || w.end-w.segment >= limit) {
 			p.cut(w, w.end+p.keyOffset, false)
@@ -81,5 +87,33 @@ func (p *Packager) gapAudio(w *writer, until window.Ticks) {
 	}
 	for w.started && until-w.end >= p.target {
 		w.gap(w.end + p.target)
+	}
+}
+
+// level brings the audio rendition to where the leading one ends, over all boundaries that it has not crossed yet, before
+// these lose their meaning: at the end of an era, and of the presentation. Renditions that once counted differently would
+// not agree on a number again.
+func (p *Packager) level() {
+	w, lead := p.audio, p.lead
+	if lead == nil {
+		return
+	}
+	lead.flush()
+	if lead.pending != nil && p.target > 0 {
+		lead.gap(lead.end + p.target)
+	}
+	if w == nil || w == lead || p.target == 0 || !w.started && len(p.follow) == 0 {
+		return
+	}
+	end := lead.end + p.keyOffset
+	if len(p.follow) > 0 || w.pending != nil || end-w.reached() > p.patience {
+		p.silence(w, end)
+	}
+	w.flush()
+	for len(p.follow) > 0 {
+		p.enterCut(w, p.follow[0].at)
+	}
+	if w.pending != nil {
+		w.gap(max(end, w.end+1))
 	}
 }

@@ -14,6 +14,9 @@ func FuzzPackager(f *testing.F) {
 	f.Add([]byte{0x40, 21, 0x40, 21, 0x40, 200, 0x10, 0, 0x80, 255, 0x00, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g := newRig(t)
+		if len(b)%2 == 1 {
+			g.audio.Silence, g.audio.SilenceSamples = []byte{9}, 1024
+		}
 		g.Tracks([]*stream.Track{g.video, g.audio})
 		var v, a int64 = 90000, 48000
 		for ; len(b) >= 2; b = b[2:] {
@@ -45,6 +48,9 @@ func FuzzPackager(f *testing.F) {
 		}
 		g.End()
 		g.invariants()
+		if v := g.Presentation().Load(); v.Rendition("video") != nil && v.Rendition("audio") != nil {
+			g.checkNumbers()
+		}
 	})
 }
 

@@ -43,18 +43,19 @@ type Packager struct {
 	sequence  int64 // EXT-X-DISCONTINUITY-SEQUENCE of the present segment
 	current   *cut  // lead's present segment
 	follow    []*cut
-	wallBase  time.Time    // clock at wallStart
-	wallStart window.Ticks // announced time in this era
-	keyOffset window.Ticks // composition offset of the last key frame
-	needKey   bool         // video's references are lost
-	clean     bool         // the present segment began with a key frame
-	cadence   window.Ticks // length of the last segment that a key frame ended
-	steady    int          // how many before it were as long
-	began     window.Ticks // media time of the era's start, for trackGrace
-	lastKey   []byte       // payload of the last key frame, to hold the picture when video stops
-	patience  window.Ticks // how far audio may fall behind video before silence takes its place
-	published bool         // variants are set
-	variants  int          // renditions that the variants know
+	wallBase  time.Time        // clock at wallStart
+	wallStart window.Ticks     // announced time in this era
+	keyOffset window.Ticks     // composition offset of the last key frame
+	needKey   bool             // video's references are lost
+	breakDue  bool             // audio waits for a discontinuity
+	clean     bool             // the present segment began with a key frame
+	cadence   window.Ticks     // length of the last segment that a key frame ended
+	steady    int              // how many before it were as long
+	began     window.Ticks     // media time of the era's start, for trackGrace
+	lastKey   []byte           // payload of the last key frame, to hold the picture when video stops
+	patience  window.Ticks     // how far audio may fall behind video before silence takes its place
+	described [2]*stream.Track // video and audio that the variants tell of; none before they are set
+	refused   *stream.Track    // that cannot be packaged, to log it once
 }
 
 // New makes a packager that writes into a presentation of its own.
@@ -81,12 +82,14 @@ func (p *Packager) Data(*stream.Data) {}
 // Away implements stream.Consumer: what came so far is published; the presentation stays open.
 func (p *Packager) Away() {
 	p.drain(true)
+	p.level()
 	p.flush()
 }
 
 // End implements stream.Consumer.
 func (p *Packager) End() {
 	p.drain(true)
+	p.level()
 	p.flush()
 	p.publish(true)
 	p.out.End()
@@ -95,9 +98,8 @@ func (p *Packager) End() {
 // flush closes the open parts with what they have.
 func (p *Packager) flush() {
 	for _, w := range []*writer{p.video, p.audio} {
-		if w != nil && w.open() {
-			next := w.lastDTS + w.frameTicks()
-			w.close(inTicks(next, w.track), next)
+		if w != nil {
+			w.flush()
 		}
 	}
 }
@@ -133,29 +135,25 @@ func (p *Packager) has(video bool) bool {
 
 // videoFrame takes the leading track's frame.
 func (p *Packager) videoFrame(f *stream.Frame) {
-	w := p.video
-	if w == nil || f.Era != p.era || f.Track != w.track || p.lead != w {
-		if !f.Key {
-			p.opt.Metrics.drop(dropBeforeKey)
-			return
-		}
-		if w = p.enterVideo(f); w == nil {
-			return
-		}
-	}
-	at := inTicks(f.DTS, f.Track)
-	if p.needKey && !f.Key {
-		p.opt.Metrics.drop(dropBeforeKey)
-		return
-	}
-	if !w.open() && at+w.length() <= w.end && w.started {
-		// The time of this frame has been given up as a gap.
+	w, at := p.video, inTicks(f.DTS, f.Track)
+	present := w != nil && p.lead == w && f.Era == p.era
+	if present && !w.open() && at+w.length() <= w.end && w.started {
+		// Something else stands at this frame's time.
 		p.opt.Metrics.drop(dropLate)
 		p.needKey = true
 		return
 	}
+	if !f.Key && (!present || f.Track != w.track || p.needKey) {
+		p.opt.Metrics.drop(dropBeforeKey)
+		return
+	}
+	if !present || f.Track != w.track {
+		if w = p.enterVideo(f); w == nil {
+			return
+		}
+	}
 	if p.needKey && p.target > 0 && w.started && len(p.lastKey) > 0 {
-		p.hold(w, at)
+		p.hold(w, at, w.length()/2)
 		p.clean = false // so that f begins a segment, behind a part that may be short
 	}
 	p.needKey = false
@@ -184,14 +182,7 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 	at := inTicks(f.DTS, f.Track)
 	discontinuity := p.lead != nil && (f.Era != p.era || w != nil && f.Track != w.track)
 	if p.lead != nil {
-		// What is still waiting belongs in front of the cut.
-		if f.Era == p.era {
-			p.drain(true)
-		}
-		p.flush()
-		if f.Era == p.era && at-p.lead.end > p.hole(p.lead) {
-			p.gapLead(p.lead, at)
-		}
+		p.finish(f.Era, at)
 	}
 	if w == nil {
 		w = &writer{p: p, r: p.out.AddRendition("video", true, p.nextMSN), lastDTS: -1}
@@ -218,6 +209,26 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 	return w
 }
 
+// finish completes what came before a frame at the given time that begins something new. What is still waiting belongs
+// in front of it.
+func (p *Packager) finish(era int, at window.Ticks) {
+	if era != p.era {
+		p.drainEra(p.era)
+		p.level()
+		p.flush()
+		return
+	}
+	p.drain(true)
+	p.lead.flush()
+	switch {
+	case at-p.lead.end <= p.hole(p.lead):
+	case p.needKey && p.lead == p.video && len(p.lastKey) > 0:
+		p.hold(p.lead, at, p.lead.length()/2)
+	default:
+		p.gapLead(p.lead, at)
+	}
+}
+
 // startEra begins counting time anew with f.
 func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
 	p.era = f.Era
@@ -234,7 +245,10 @@ func (p *Packager) init(t *stream.Track) *window.Init {
 	data, err := fmp4.Init(t)
 	if err != nil {
 		p.opt.Metrics.drop(dropUnpackagable)
-		p.opt.Log.Error("track cannot be packaged", "track", t.ID, "error", err)
+		if p.refused != t {
+			p.refused = t
+			p.opt.Log.Error("track cannot be packaged", "track", t.ID, "error", err)
+		}
 		return nil
 	}
 	sum := sha256.Sum256(data)
@@ -245,6 +259,7 @@ func (p *Packager) init(t *stream.Track) *window.Init {
 func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
 	if discontinuity {
 		p.sequence++
+		p.breakDue = false
 		p.opt.Metrics.discontinuities.Inc()
 	}
 	c := &cut{msn: p.nextMSN, at: at, begin: window.Segment{
@@ -253,7 +268,12 @@ func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
 	}}
 	p.nextMSN++
 	p.current = c
-	p.follow = append(p.follow, c)
+	if p.audio == nil && len(p.follow) == mostFollow {
+		p.follow = append(p.follow[:0], p.follow[1:]...)
+	}
+	if w != p.audio {
+		p.follow = append(p.follow, c)
+	}
 	w.begin(c)
 }
 
@@ -272,7 +292,7 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 	length := at - w.segment
 	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
 	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
-	key := f.Key && (length >= goal-keyTolerance || !p.clean)
+	key := f.Key && (length >= goal-keyTolerance || !p.clean || p.breakDue)
 	full := max(length, w.end-w.segment)+w.length() > limit+maxTolerance
 	if !key && !full {
 		return
@@ -290,7 +310,7 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 		p.steady = 0
 	}
 	p.cadence = length
-	p.cut(w, start, false)
+	p.cut(w, start, f.Key && p.breakDue)
 	p.clean = f.Key
 }
 
@@ -319,6 +339,11 @@ func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
 func (p *Packager) closeAfter(w *writer) {
 	next := w.lastDTS + w.frameTicks()
 	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
+	if len(w.samples) >= mostPartFrames || len(w.payload) >= mostPartBytes {
+		p.settle(w)
+		w.close(w.end+p.target, next) // what else comes for this time is late
+		return
+	}
 	if p.target == 0 {
 		goal := window.FromDuration(p.opt.Settings.PartDuration)
 		known := w.measured > 0 || w.track.FrameRate > 0 || !w.r.Video
@@ -360,28 +385,39 @@ func (p *Packager) gapLead(w *writer, until window.Ticks) {
 	}
 }
 
-// publish makes the presentation playable once its renditions are known.
+// publish makes the presentation playable once its renditions are known, and tells when they have come to be of another
+// kind, for those who join then.
 func (p *Packager) publish(final bool) {
 	if p.target == 0 || p.lead == nil {
 		return
 	}
-	made := 0
-	for _, w := range []*writer{p.video, p.audio} {
+	made, now := 0, [2]*stream.Track{}
+	for i, w := range []*writer{p.video, p.audio} {
 		if w != nil && w.sequence > 0 {
-			made++
+			made, now[i] = made+1, w.track
 		}
 	}
-	if made == 0 || made == p.variants {
+	first := p.described == [2]*stream.Track{}
+	switch {
+	case made == 0 || now == p.described:
 		return
+	case final:
+	case first && made == 1 && p.expectsOther():
+		return
+	case !first && now[0] != p.described[0] && p.video.measured < rateFrames && p.video.track.FrameRate == 0:
+		return // its rate has yet to show
 	}
-	if !final && made == 1 && !p.published {
-		waited := p.lead.end - p.began
-		if p.lead.r.Video && waited < trackGrace || !p.lead.r.Video && p.has(true) && waited < 2*leadPatience {
-			return
-		}
-	}
-	p.published, p.variants = true, made
+	p.described = now
 	p.out.SetVariants([]window.Variant{p.variant()})
+}
+
+// expectsOther tells whether a track of the other kind may still come before viewers have waited too long.
+func (p *Packager) expectsOther() bool {
+	waited := p.lead.end - p.began
+	if p.lead.r.Video {
+		return waited < trackGrace
+	}
+	return p.has(true) && waited < 2*leadPatience
 }
 
 // variant describes the renditions made so far.

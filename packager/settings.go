@@ -31,6 +31,19 @@ const (
 	maxTolerance = 40 * window.Rate / 1000
 )
 
+// rateFrames is how many frames tell a new track's rate.
+const rateFrames = 8
+
+// Bounds of a part that its duration does not keep: those of a publisher whose clock (almost) stands still. The part then
+// takes the whole of its time, and what else comes for that is dropped as late.
+const (
+	mostPartFrames = 600
+	mostPartBytes  = 32 << 20
+)
+
+// mostFollow is how many boundaries are kept for an audio rendition that does not exist yet: more than it can begin behind.
+const mostFollow = 8
+
 // partSlack is the room in a PART-TARGET above the goal, in percent. Parts hold a whole number of frames, may never exceed
 // the target and must reach 85 % of it (rfc8216bis 4.4.4.9); between the bounds there is place for the jitter of
 // millisecond timestamps and for the odd frame rate.

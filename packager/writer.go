@@ -105,6 +105,14 @@ func (w *writer) close(end window.Ticks, next int64) {
 	w.samples, w.dts, w.pts, w.payload = w.samples[:0], w.dts[:0], w.pts[:0], w.payload[:0]
 }
 
+// flush closes the open part, if there is one, behind its last frame.
+func (w *writer) flush() {
+	if w.open() {
+		next := w.lastDTS + w.frameTicks()
+		w.close(inTicks(next, w.track), next)
+	}
+}
+
 // Bounds of a slab in bytes, but for a part that is bigger by itself.
 const (
 	leastSlab = 16 << 10

@@ -36,13 +36,14 @@ if ffmpeg -hide_banner -loglevel error -y -f lavfi -i "flite=text='$text':voice=
 else
   audio=(-f lavfi -i "sine=frequency=330:beep_factor=4:sample_rate=48000")
 fi
-ffmpeg -hide_banner -loglevel error -nostdin \
+# Ctrl-C reaches this script alone: ffmpeg is ended by it, without complaints about its lost connection.
+(trap '' INT; exec ffmpeg -hide_banner -loglevel error -nostdin \
   -re -f lavfi -i "testsrc2=size=1280x720:rate=30" -re "${audio[@]}" \
   -map 0:v -map 1:a \
   -vf "drawtext=font=DejaVu Sans Mono:text='%{localtime\:%T}':fontsize=72:fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=18:x=(w-tw)/2:y=h-160" \
   -c:v libx264 -preset veryfast -tune zerolatency -profile:v high -pix_fmt yuv420p -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 -keyint_min 60 -sc_threshold 0 \
   -c:a aac -b:a 128k -ar 48000 -ac 2 \
-  -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/demo" &
+  -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/demo") &
 pids+=("$!")
 
 cat <<TEXT

@@ -1,9 +1,10 @@
 package rtmp
 
-// Periods in ms at which timestamps wrap: 32 bits as specified, and 24 bits in encoders that know no extended
-// timestamps.
+// Periods in ms at which timestamps wrap besides the 32 bits that are specified: 24 bits in encoders that know no
+// extended timestamps, and 31 in those that keep FLV's signed ones, as OBS and ffmpeg do.
 const (
 	wrap24     = 1 << 24
+	wrap31     = 1 << 31
 	wrapWindow = 60_000 // how far from a whole period a step may be and still be a wrap
 )
 
@@ -27,12 +28,15 @@ func (c *clock) peek(raw uint32) int64 {
 		return int64(raw)
 	}
 	step := int64(int32(raw - c.raw))
-	if raw < wrap24 && c.raw < wrap24 {
+	for _, period := range [...]int64{wrap24, wrap31} {
+		if int64(raw) >= period || int64(c.raw) >= period {
+			continue
+		}
 		switch {
-		case near(step, -wrap24):
-			step += wrap24
-		case near(step, wrap24):
-			step -= wrap24
+		case near(step, -period):
+			return c.at + step + period
+		case near(step, period):
+			return c.at + step - period
 		}
 	}
 	return c.at + step

@@ -15,25 +15,48 @@ const (
 	audioID = 100
 )
 
-// codecDataTimeout is how long video may come without its codec data.
-const codecDataTimeout = 5 * time.Second
+const (
+	// codecDataTimeout is how long video may come without its codec data.
+	codecDataTimeout = 5 * time.Second
+	// keyTimeout is how long video may go on without the key frame that it needs after damage or new codec data.
+	keyTimeout = 30 * time.Second
+	// longestOffset is how far composition may be from decoding, in ms: more than any encoder reorders. A frame beyond
+	// it would move the whole stream's time.
+	longestOffset = 10_000
+)
 
 // tracks is the media side of a publishing session.
 type tracks struct {
 	clock clock
 	frame stream.Frame // used again for each frame
 
-	vid       *codec.Video
-	vtrack    *stream.Track
-	needKey   bool // what comes before a key frame is of no use
-	seenKey   bool
-	bare      bool // video came without codec data
-	bareTime  int64
-	bareSince time.Time
+	vid     *codec.Video
+	vtrack  *stream.Track
+	needKey bool // what comes before a key frame is of no use
+	seenKey bool
+	bare    wait // while video comes without codec data
+	keyless wait // while needKey
 
 	atrack      *stream.Track
 	aconfig     []byte // as given
 	otherTracks bool   // it was logged that there are some
+	badConfig   bool   // it was logged that codec data cannot be used
+}
+
+// wait measures how long something has lasted, by media time and by the clock: media may come faster or slower than
+// time passes. The zero value has not begun.
+type wait struct {
+	begun bool
+	ms    int64
+	since time.Time
+}
+
+// over begins a wait, or tells whether it has lasted for limit by either measure.
+func (w *wait) over(ms int64, now time.Time, limit time.Duration) bool {
+	if !w.begun {
+		*w = wait{begun: true, ms: ms, since: now}
+	}
+	return time.Duration(ms-w.ms)*time.Millisecond >= limit || now.Sub(w.since) >= limit
 }
 
 // media lets audio, video and data through once something is published.
@@ -139,7 +162,10 @@ func (s *session) configFault(err error, instead string) error {
 	if errors.As(err, &u) {
 		return unsupported(u.What, instead)
 	}
-	s.log.Warn("codec data cannot be used", "error", err)
+	if !s.badConfig {
+		s.badConfig = true
+		s.log.Warn("codec data cannot be used", "error", err)
+	}
 	s.pub.Drop(ingest.DropDamaged)
 	return nil
 }

@@ -452,7 +452,7 @@ func TestMediaBeforePublishIsIgnored(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	const top24, top32 = 1 << 24, 1 << 32
+	const top24, top31, top32 = 1 << 24, 1 << 31, 1 << 32
 	for _, test := range []struct {
 		name string
 		raw  []int64
@@ -466,6 +466,9 @@ func TestClock(t *testing.T) {
 		{"24 bits", []int64{top24 - 40, 0, 40}, []int64{top24 - 40, top24, top24 + 40}},
 		{"24 bits, tracks apart", []int64{top24 - 10, 5, top24 - 5, 20}, []int64{top24 - 10, top24 + 5, top24 - 5, top24 + 20}},
 		{"24 bits twice", []int64{top24 - 10, 5, 8_000_000, top24 - 10, 5}, []int64{top24 - 10, top24 + 5, top24 + 8_000_000, 2*top24 - 10, 2*top24 + 5}},
+		{"31 bits", []int64{top31 - 40, 0, 40}, []int64{top31 - 40, top31, top31 + 40}},
+		{"31 bits, tracks apart", []int64{top31 - 10, 5, top31 - 5, 20}, []int64{top31 - 10, top31 + 5, top31 - 5, top31 + 20}},
+		{"past 31 bits", []int64{top31 - 40, top31, top31 - 5, top31 + 40}, []int64{top31 - 40, top31, top31 - 5, top31 + 40}},
 		{"past 24 bits with extended times", []int64{top24 - 40, top24, top24 + 40}, []int64{top24 - 40, top24, top24 + 40}},
 		{"a jump back to zero", []int64{3_600_000, 0, 40}, []int64{3_600_000, 0, 40}},
 		{"a jump ahead", []int64{0, 3_600_000}, []int64{0, 3_600_000}},

@@ -258,6 +258,7 @@ func (s *scripted) Read(p []byte) (int, error)       { return s.in.Read(p) }
 func (s *scripted) Write(p []byte) (int, error)      { return len(p), nil }
 func (s *scripted) Close() error                     { return nil }
 func (s *scripted) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IP{127, 0, 0, 1}, Port: 9} }
+func (s *scripted) SetDeadline(time.Time) error      { return nil }
 func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 

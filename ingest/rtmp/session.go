@@ -2,9 +2,12 @@ package rtmp
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 
@@ -13,6 +16,12 @@ import (
 
 // streamID is the message stream that createStream hands out: one, since a connection publishes one stream.
 const streamID = 1
+
+// defaultInstance is what some programs put behind an application's name for Wowza's sake; it means nothing.
+const defaultInstance = "_definst_"
+
+// longestName is the length in bytes above which a stream key cannot be one.
+const longestName = 256
 
 // session is what a client does on its connection: connect, publish, leave.
 type session struct {
@@ -101,23 +110,18 @@ func (s *session) fcPublish(id float64) error {
 func (s *session) connect(id float64, args amf0.Object) error {
 	app, _ := args.GetString("app")
 	tcURL, _ := args.GetString("tcUrl")
-	s.agent, _ = args.GetString("flashVer")
-	s.agent = clip(s.agent)
-	app, s.query, _ = strings.Cut(app, "?")
+	agent, _ := args.GetString("flashVer")
+	s.agent = clip(plainText(agent))
+	app, s.query, _ = strings.Cut(strings.TrimSpace(app), "?")
 	if s.query == "" {
 		_, s.query, _ = strings.Cut(tcURL, "?")
 	}
 	first, rest, _ := strings.Cut(strings.Trim(app, "/"), "/")
 	if first != s.server.opt.App {
-		r := ingest.Refuse(ingest.ReasonBadName, "There is no application %q here: set the server to rtmp://HOST/%s and put the rest into the stream key.",
-			clip(app), s.server.opt.App)
-		s.told = true
-		err := s.out.command(0, "_error", id, nil, amf0.Object{
-			{Key: "level", Value: "error"},
-			{Key: "code", Value: "NetConnection.Connect.Rejected"},
-			{Key: "description", Value: r.Message},
-		})
-		return errors.Join(r, err)
+		return s.wrongApp(id, app)
+	}
+	if instance, below, _ := strings.Cut(rest, "/"); instance == defaultInstance {
+		rest = below
 	}
 	s.connected, s.app = true, rest
 	if err := s.out.control(typeWindowAckSize, defaultWindow); err != nil {
@@ -130,6 +134,19 @@ func (s *session) connect(id float64, args amf0.Object) error {
 		return err
 	}
 	return s.out.command(0, "_result", id, serverProperties(), connectInfo())
+}
+
+// wrongApp refuses a client that asks for another application. What it asked for is not for the log: people who forget
+// the application have their stream key in its place.
+func (s *session) wrongApp(id float64, app string) error {
+	s.told = true
+	err := s.out.command(0, "_error", id, nil, amf0.Object{
+		{Key: "level", Value: "error"},
+		{Key: "code", Value: "NetConnection.Connect.Rejected"},
+		{Key: "description", Value: fmt.Sprintf("There is no application %q here: set the server to rtmp://HOST/%s and put the rest into the stream key.",
+			clip(app), s.server.opt.App)},
+	})
+	return errors.Join(ingest.Refuse(ingest.ReasonBadName, "The client asked for another application than %q.", s.server.opt.App), err)
 }
 
 // serverProperties tells the server's name, and its abilities in Enhanced RTMP v2 ("Enhancing NetConnection connect
@@ -169,7 +186,10 @@ func (s *session) publish(on uint32, target string) error {
 		return s.out.status(on, "error", "NetStream.Publish.BadConnection", "This connection publishes already: open another one for another stream.")
 	}
 	name, key := s.streamKey(target)
-	if name == "" {
+	if len(name) > longestName {
+		return ingest.Refuse(ingest.ReasonBadName, "The stream key is too long: it has %d characters before the question mark. Copy it again: NAME, or NAME?key=SECRET.", len(name))
+	}
+	if name == "" && key == "" {
 		return ingest.Refuse(ingest.ReasonBadName, "The stream key is empty: set it to NAME, or to NAME?key=SECRET if the server asks for keys.")
 	}
 	pub, err := s.server.opt.Door.Open(ingest.Request{
@@ -187,9 +207,9 @@ func (s *session) publish(on uint32, target string) error {
 }
 
 // streamKey takes publish's argument apart, NAME?key=SECRET. The secret may also sit on the server's address, and the
-// name too when the key is empty: some programs have one field for everything.
+// name too when the key is empty: some programs have one field for everything. A secret may come without a name.
 func (s *session) streamKey(target string) (name, key string) {
-	name, query, _ := strings.Cut(target, "?")
+	name, query, _ := strings.Cut(strings.TrimSpace(target), "?") // pasted with what stood around it
 	name = strings.Trim(name, "/")
 	switch {
 	case name == "":
@@ -232,17 +252,28 @@ func (s *session) unpublish(command string, id float64) error {
 	return nil
 }
 
-// play refuses players, who are told where to go.
+// play refuses players, who are told where to go. The log is not told what they asked for, which may be a stream key.
 func (s *session) play(on uint32, target string) error {
 	name, _ := s.streamKey(target)
 	s.statusOn, s.told = on, true
-	r := ingest.Refuse(ingest.ReasonProtocol, "This server takes streams over RTMP but does not play them. Watch at %s.", s.server.opt.Watch(clip(name)))
-	return errors.Join(r, s.out.status(on, "error", "NetStream.Play.Failed", r.Message))
+	r := ingest.Refuse(ingest.ReasonProtocol, "This server takes streams over RTMP but does not play them.")
+	return errors.Join(r, s.out.status(on, "error", "NetStream.Play.Failed", r.Message+" Watch at "+s.server.opt.Watch(clip(plainText(name)))+"."))
 }
 
 // refuse tells the client why it must go.
 func (s *session) refuse(r *ingest.Refusal) error {
 	return s.out.status(s.statusOn, "error", statusCode(r.Reason), r.Message)
+}
+
+// plainText leaves out what is not meant to be seen, such as line breaks, terminal controls and marks that turn the
+// direction of the text around them: what a peer says of itself is shown in logs and on pages.
+func plainText(v string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, v)
 }
 
 // clip shortens what a peer sent, for messages and logs.

@@ -51,6 +51,7 @@ func TestStreamKeys(t *testing.T) {
 	for _, test := range []struct{ app, tcURL, target, name, key string }{
 		{"live", "", "show", "show", ""},
 		{"live/", "", "show", "show", ""},
+		{"/live ", "", "show", "show", ""},
 		{"live", "", "show?key=se%2Bcr+et", "show", "se+cr+et"},
 		{"live", "", "show?a=b&key=s&c=d", "show", "s"},
 		{"live", "", "show?key=%zz", "show", "%zz"},
@@ -64,6 +65,8 @@ func TestStreamKeys(t *testing.T) {
 		{"live/_definst_/", "", "show?key=s", "show", "s"},
 		{"live/_definst_/show?key=s", "", "", "show", "s"},
 		{"live?key=s", "", "", "", "s"},
+		{"live", "", " show?key=s\n", "show", "s"},
+		{"live", "", "?a=b&key=%20", "", " "},
 		{"live", "", "?key=s", "", "s"},
 		{"live", "", "bare-secret", "bare-secret", ""},
 	} {

@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"fmt"
-	"time"
 
 	"pushcart/ingest"
 	"pushcart/internal/codec"
@@ -92,7 +91,7 @@ func (s *session) videoConfig(t tag) error {
 
 // newVideoTrack declares what the codec data says. The first frame of a replaced track must be a key frame.
 func (s *session) newVideoTrack() error {
-	s.needKey, s.bare = s.seenKey, false
+	s.needKey, s.bare = s.seenKey, wait{}
 	s.vtrack = s.vid.Track(videoID)
 	return s.pub.SetTrack(s.vtrack)
 }
@@ -104,6 +103,11 @@ func (s *session) videoFrame(t tag) error {
 		return nil
 	}
 	ms := s.clock.media(t.time)
+	if t.offset > longestOffset || t.offset < -longestOffset {
+		s.needKey = s.seenKey
+		s.pub.Drop(ingest.DropDamaged)
+		return nil
+	}
 	if s.vid == nil || s.vid.Codec() != t.codec {
 		return s.noCodecData(ms)
 	}
@@ -122,25 +126,30 @@ func (s *session) videoFrame(t tag) error {
 		return nil
 	}
 	if sample.Key {
-		s.seenKey, s.needKey = true, false
+		s.seenKey, s.needKey, s.keyless = true, false, wait{}
 	} else if s.needKey {
-		s.pub.Drop(ingest.DropBeforeKeyframe)
-		return nil
+		return s.noKey(ms)
 	}
 	dts := 90*ms + t.nanos*90/1_000_000
 	s.frame = stream.Frame{Track: s.vtrack, DTS: dts, PTS: dts + 90*t.offset, Key: sample.Key, Payload: sample.Payload}
 	return s.pub.Write(&s.frame)
 }
 
-// noCodecData drops what cannot be understood, and gives up after a while by either clock: media may come faster or
-// slower than time passes.
-func (s *session) noCodecData(ms int64) error {
-	now := s.levelAt
-	if !s.bare {
-		s.bare, s.bareTime, s.bareSince = true, ms, now
+// noKey drops what cannot be decoded until a key frame comes, and gives up on an encoder that sends none. Before the
+// first one of all it is the door that waits.
+func (s *session) noKey(ms int64) error {
+	s.pub.Drop(ingest.DropBeforeKeyframe)
+	if !s.keyless.over(ms, s.levelAt, keyTimeout) {
+		return nil
 	}
+	return ingest.Refuse(ingest.ReasonNoKeyframe, "The video was damaged or changed, and no keyframe came in the %d seconds since. Set the encoder's keyframe interval to 2 seconds.",
+		int(keyTimeout.Seconds()))
+}
+
+// noCodecData drops what cannot be understood, and gives up after a while.
+func (s *session) noCodecData(ms int64) error {
 	s.pub.Drop(ingest.DropBeforeConfig)
-	if time.Duration(ms-s.bareTime)*time.Millisecond < codecDataTimeout && now.Sub(s.bareSince) < codecDataTimeout {
+	if !s.bare.over(ms, s.levelAt, codecDataTimeout) {
 		return nil
 	}
 	return ingest.Refuse(ingest.ReasonNoCodecData, "The video's codec data (sequence header) did not come in %d seconds. Restart the encoder, and let it reconnect with a new session instead of resuming the old one.",

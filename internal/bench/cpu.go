@@ -36,7 +36,7 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 		{name: "only reading", address: only.Address, pid: d.pid()},
 	}
 	var ratios samples
-	ahead := o.shorter(fullWindow, 20*time.Second)
+	ahead := fullWindow
 	for turn := range o.turns() {
 		var cores [2]float64
 		for i := range sides {

@@ -38,7 +38,7 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 		ask  func(*crowd, *viewer) error
 	}{{"playlist reload", (*crowd).waitForPlaylist}, {"hinted part", (*crowd).waitForPart}} {
 		var half, most samples
-		for turn := range o.runs {
+		for turn := range o.turns() {
 			ended := func() {}
 			if o.profiles != "" {
 				ended = n.profile(o.profiles, "latency", o.seconds/2)
@@ -50,7 +50,7 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 			}
 			half.add(late.quantile(0.5))
 			most.add(late.quantile(0.99))
-			progress("latency %d/%d: %s, %d responses: p50 %.2f ms, p99 %.2f ms, max %.2f ms", turn+1, o.runs, kind.name,
+			progress("latency %d/%d: %s, %d responses: p50 %.2f ms, p99 %.2f ms, max %.2f ms", turn+1, o.turns(), kind.name,
 				len(late), late.quantile(0.5), late.quantile(0.99), late.quantile(1))
 		}
 		rows = append(rows,

@@ -31,15 +31,8 @@ type options struct {
 	profiles string // folder for CPU profiles of the node; "" is none
 }
 
-// shorter is the second value in a quick run, else the first.
-func (o options) shorter(full, quick time.Duration) time.Duration {
-	if o.quick {
-		return quick
-	}
-	return full
-}
-
-// turns is how often the two sides of a ratio are measured: more often than a single figure, since it has the noise of two.
+// turns is how often figures are measured that what else the machine does can spoil: ratios, which have the noise of two,
+// and latencies.
 func (o options) turns() int {
 	if o.quick {
 		return o.runs

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +44,27 @@ func resident(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no VmRSS in /proc/%d/status", pid)
+}
+
+// discardSome takes up to n bytes from a TCP connection without looking at them, at least one.
+func discardSome(c syscall.RawConn, n int) (int, error) {
+	var none [1]byte
+	var got uintptr
+	var errno syscall.Errno
+	err := c.Read(func(fd uintptr) bool {
+		// With MSG_TRUNC, nothing is stored, whatever the length says: tcp(7).
+		got, _, errno = syscall.Syscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&none)), uintptr(n), unix.MSG_TRUNC, 0, 0)
+		return errno != syscall.EAGAIN && errno != syscall.EINTR
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case errno != 0:
+		return 0, errno
+	case got == 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return int(got), nil
 }
 
 // onCPU calls f with this thread, and so the children that it starts, bound to one of the CPUs that the process may use:

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -17,3 +18,5 @@ func cpuTime(int) (time.Duration, error) { return 0, errLinux }
 func resident(int) (int64, error) { return 0, errLinux }
 
 func onCPU(int, func() error) error { return errLinux }
+
+func discardSome(syscall.RawConn, int) (int, error) { return 0, errLinux }

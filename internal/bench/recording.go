@@ -110,12 +110,3 @@ func newRecording(tags []tag) (*recording, error) {
 	}
 	return r, nil
 }
-
-// bitrate of the loop in bit/s.
-func (r *recording) bitrate() int {
-	n := 0
-	for _, t := range r.frames {
-		n += len(t.data)
-	}
-	return n * 8 * 1000 / loopMillis
-}

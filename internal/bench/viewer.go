@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,7 +19,8 @@ const viewerTimeout = 20 * time.Second
 // viewer is one keep-alive connection of someone who watches: as thin as can be, since hundreds share a core.
 type viewer struct {
 	address string
-	nc      net.Conn
+	nc      *net.TCPConn
+	raw     syscall.RawConn // of nc
 	r       *bufio.Reader
 	body    []byte // of the last answer
 }
@@ -37,7 +39,13 @@ func dialViewer(address string) (*viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &viewer{address: address, nc: nc, r: bufio.NewReaderSize(nc, 64<<10)}, nil
+	tcp := nc.(*net.TCPConn)
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &viewer{address: address, nc: tcp, raw: raw, r: bufio.NewReaderSize(nc, 4<<10)}, nil
 }
 
 func (v *viewer) close() { v.nc.Close() }
@@ -103,10 +111,27 @@ func (v *viewer) answer(keep bool) (answer, error) {
 		a.body = v.body[:a.size]
 		_, err = io.ReadFull(v.r, a.body)
 	} else {
-		_, err = v.r.Discard(a.size)
+		err = v.discard(a.size)
 	}
 	a.at = time.Now()
 	return a, err
+}
+
+// discard skips bytes of a response. What has not been read yet is thrown away by the kernel without being copied: real
+// viewers do not share the server's memory bus.
+func (v *viewer) discard(n int) error {
+	n, err := n-min(n, v.r.Buffered()), discardBuffered(v.r, n)
+	for n > 0 && err == nil {
+		var k int
+		k, err = discardSome(v.raw, n)
+		n -= k
+	}
+	return err
+}
+
+func discardBuffered(r *bufio.Reader, n int) error {
+	_, err := r.Discard(min(n, r.Buffered()))
+	return err
 }
 
 // text unpacks an answer's body.

@@ -141,7 +141,6 @@ func (v *Video) readOBUs(tu []byte) (Sample, error) {
 				if err := v.newSequence(sequence); err != nil {
 					return Sample{}, damaged("%v", err)
 				}
-				s.Changed = true
 			}
 		case obuFrame, obuFrameHeader:
 			if !picture {
@@ -159,6 +158,7 @@ func (v *Video) readOBUs(tu []byte) (Sample, error) {
 		}
 		pos = end
 	}
+	s.Changed, v.pending = v.pending, false
 	if !picture {
 		return Sample{Changed: s.Changed}, nil
 	}
@@ -179,7 +179,11 @@ func (v *Video) newSequence(payload []byte) error {
 		return err
 	}
 	head := bytes.Clone(v.config[:4])
-	return v.useSequence(payload, head, appendSequence(nil, payload))
+	if err := v.useSequence(payload, head, appendSequence(nil, payload)); err != nil {
+		return err
+	}
+	v.pending = true
+	return nil
 }
 
 func appendSequence(out, payload []byte) []byte {

@@ -90,6 +90,24 @@ func TestNewSequenceHeader(t *testing.T) {
 	}
 }
 
+// TestNewSequenceHeaderInADamagedUnit: what the damaged unit brought holds from then on, so the next one has to tell.
+func TestNewSequenceHeaderInADamagedUnit(t *testing.T) {
+	record, samples := readSamples(t, "av1")
+	v := newVideo(t, stream.AV1, record)
+	units := splitOBUs(t, samples[0])
+	header := bytes.Clone(units[0])
+	header[len(header)-1] ^= 0x02
+	whole := bytes.Join(append([][]byte{header}, units[1:]...), nil)
+	if _, err := v.Read(append(bytes.Clone(whole), obuPadding<<3|2, 100)); err == nil {
+		t.Fatal("damage was not noticed")
+	}
+	for _, changed := range []bool{true, false} {
+		if s, err := v.Read(bytes.Clone(whole)); err != nil || s.Changed != changed || !s.Key {
+			t.Errorf("%v, changed %v, want %v", err, s.Changed, changed)
+		}
+	}
+}
+
 func TestAV1CodecString(t *testing.T) {
 	for want, s := range map[string]av1Sequence{
 		"av01.0.08M.08": {level: 8, subX: true, subY: true, primaries: 1, transfer: 1, matrix: 1},

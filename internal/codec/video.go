@@ -36,7 +36,7 @@ type Video struct {
 	sets    paramSets
 	extra   []byte // HEVC: the record's other arrays
 	extras  int    // their number
-	pending bool   // sets hold what config does not say yet
+	pending bool   // sets hold what config does not say yet; AV1: config says what no sample has told
 	scratch []byte // where samples are rebuilt that do not fit in place
 	seqOBU  []byte // AV1: payload of the sequence header in force
 	reduced bool   // AV1: reduced_still_picture_header of it

@@ -35,7 +35,7 @@ type RTMP struct {
 	Address Address `yaml:"address" reload:"restart"`
 	// TLSAddress to listen on for RTMPS; "" is off.
 	TLSAddress Address `yaml:"tls_address" reload:"restart"`
-	// HandshakeTimeout is how long a new connection may take until it publishes.
+	// HandshakeTimeout is how long a new connection may take for the handshake, and then again until it publishes.
 	HandshakeTimeout Duration `yaml:"handshake_timeout" reload:"live" range:"1s 1m"`
 	// IdleTimeout is how long a publisher may send nothing.
 	IdleTimeout Duration `yaml:"idle_timeout" reload:"live" range:"1s 10m"`

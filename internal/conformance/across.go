@@ -20,7 +20,8 @@ func (s *session) compareRenditions() {
 		s.rec.check(RuleSameControl, sameControl(p.current.control, first.current.control), u, "%q, %s has %q", p.current.control.text, first.url, first.current.control.text)
 		for msn, a := range first.segments {
 			if b, ok := p.segments[msn]; ok {
-				s.compareSegments(u, a, b)
+				next, known := first.segments[msn+1]
+				s.compareSegments(u, a, b, known && next.segment.disc)
 			}
 		}
 	}
@@ -32,13 +33,15 @@ func sameControl(a, b control) bool {
 	return a == b
 }
 
-func (s *session) compareSegments(u string, a, b *segmentFact) {
+// compareSegments holds a segment of a rendition against the first rendition's. In front of a discontinuity a publisher's
+// tracks may end apart, by no more than its reordering of pictures: breaks tells that one follows.
+func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 	c, msn := s.rec.check, a.segment.msn
 	c(RuleSameDisc, a.segment.discSeq == b.segment.discSeq, u, "segment %d has discontinuity sequence %d, the first rendition %d", msn, b.segment.discSeq, a.segment.discSeq)
 	tolerance := rounding
 	for _, f := range []*segmentFact{a, b} {
 		if !f.unloaded && !f.track.video() {
-			tolerance = max(tolerance, f.frame+rounding)
+			tolerance = max(tolerance, f.frame+rounding+timestamps)
 		}
 	}
 	if a.segment.hasDate && b.segment.hasDate {
@@ -53,8 +56,17 @@ func (s *session) compareSegments(u string, a, b *segmentFact) {
 		return
 	}
 	start, end := b.start-a.start, b.start+b.length-a.start-a.length
+	if breaks && end.Abs() <= reordering {
+		end = 0
+	}
 	c(RuleSameSpan, start.Abs() <= tolerance && end.Abs() <= tolerance, u, "segment %d starts %v and ends %v after the first rendition's", msn, start, end)
 }
+
+// timestamps is how far rounding to milliseconds, as RTMP has them, may move the boundaries at both ends of a segment.
+const timestamps = 3 * time.Millisecond
+
+// reordering is how far B-frames may make pictures outlast the sound that came with them.
+const reordering = 150 * time.Millisecond
 
 // compareRanges fetches all playlists right after one another. Renditions that change between two requests get another
 // chance.

@@ -191,7 +191,7 @@ func (p *player) timeline(seg segment, m *media, t *track) {
 	}
 	if joins && seg.hasDate && !l.date.IsZero() {
 		off := seg.date.Sub(l.date) - (start - l.start)
-		c(RulePDTMedia, off.Abs() <= frame+rounding, seg.uri, "the date-time moved %v, the media %v", seg.date.Sub(l.date), start-l.start)
+		c(RulePDTMedia, off.Abs() <= frame+rounding+timestamps, seg.uri, "the date-time moved %v, the media %v", seg.date.Sub(l.date), start-l.start)
 	}
 	l.msn, l.valid, l.initURI, l.start, l.date = seg.msn, true, seg.initURI, start, seg.date
 }

@@ -52,11 +52,12 @@ func probe(t *testing.T, url string) []probed {
 	return all.Streams
 }
 
-// complain reports what a player had to say, but for what it says of every live stream.
+// complain reports what a player had to say, but for what it says of every live stream: that it skips to the live edge, and
+// that EXT-X-MAP is there again in the next version of the playlist.
 func complain(t *testing.T, who, stderr string) {
 	t.Helper()
 	for line := range strings.Lines(stderr) {
-		if strings.Contains(line, "skipping") && strings.Contains(line, "segments ahead") {
+		if strings.Contains(line, "segments ahead") || strings.Contains(line, "duplicated MOOV") || strings.Contains(line, "message repeated") {
 			continue
 		}
 		t.Errorf("%s: %s", who, strings.TrimSpace(line))
@@ -77,7 +78,9 @@ func playable(t *testing.T, master string, want wanted, opt conformance.Options)
 	v := testkit.NewViewer(t, master)
 	renditions := testkit.Renditions(v.Join())
 	// The rhythm of key frames, by which hints foresee the end of a segment, is known after two of them.
-	v.Until(renditions[0], "three segments", func(p *testkit.Playlist) bool { return p.Complete() >= 3 })
+	for _, rendition := range renditions {
+		v.Until(rendition, "three segments", func(p *testkit.Playlist) bool { return p.Complete() >= 3 })
+	}
 
 	report, err := check(t, master, opt)
 	if err != nil {
@@ -189,8 +192,10 @@ func TestFFmpegPublishesAndViewersPlay(t *testing.T) {
 			args := append(testkit.Live(c.picture, c.sound), strings.Fields(c.args)...)
 			publisher := testkit.FFmpeg(t, append(args, testkit.ToFLV(n.PublishURL("show"))...)...)
 			playable(t, n.Master("show"), c.want, c.opt)
-			if master := testkit.NewViewer(t, n.Master("show")).Join(); strings.Contains(master, "#EXT-X-INDEPENDENT-SEGMENTS") == c.dependent {
-				t.Errorf("EXT-X-INDEPENDENT-SEGMENTS is wrong:\n%s", master)
+			v := testkit.NewViewer(t, n.Master("show"))
+			lead := v.Playlist(testkit.Renditions(v.Join())[0])
+			if strings.Contains(lead.Text, "#EXT-X-INDEPENDENT-SEGMENTS") == c.dependent {
+				t.Errorf("EXT-X-INDEPENDENT-SEGMENTS is wrong:\n%s", lead.Text)
 			}
 			select {
 			case <-publisher.Ended():

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushcart/internal/config"
+	"pushcart/internal/conformance"
 	"pushcart/internal/testkit"
 )
 
@@ -186,5 +187,74 @@ func TestNobodyIsKeptWaitingByAShowThatEnds(t *testing.T) {
 	case <-ended:
 	case <-time.After(5 * time.Second):
 		t.Error("the waiting player was not told of the end")
+	}
+}
+
+// TestPublisherReturnsWithOtherTracks has a host whose program comes back with other tracks than it left with. The
+// renditions that viewers know go on, within the rules.
+func TestPublisherReturnsWithOtherTracks(t *testing.T) {
+	t.Parallel()
+	hevc := func(t *testing.T) *testkit.Clip {
+		return testkit.Encode(t, testkit.HEVC, "testsrc2=size=320x180:rate=25", "-c:v", "libx265", "-preset", "ultrafast",
+			"-pix_fmt", "yuv420p", "-tag:v", "hvc1", "-x265-params", "log-level=none:keyint=25:min-keyint=25:scenecut=0:bframes=0:open-gop=0")
+	}
+	opus := func(t *testing.T) *testkit.Clip {
+		return testkit.Encode(t, testkit.Opus, "anoisesrc=amplitude=0.1:sample_rate=48000", "-c:a", "libopus", "-b:a", "64k", "-ac", "2")
+	}
+	avc := func(t *testing.T) *testkit.Clip { return testkit.Pictures(t) }
+	aac := func(t *testing.T) *testkit.Clip { return testkit.Sound(t) }
+	none := func(*testing.T) *testkit.Clip { return nil }
+	for _, c := range []struct {
+		name                         string
+		video, audio, video2, audio2 func(*testing.T) *testkit.Clip
+		codecs                       string // what the multivariant playlist must have in the end
+	}{
+		{"other codecs", avc, aac, hevc, opus, "hvc1."},
+		{"the sound is gone", avc, aac, avc, none, "avc1."},
+		{"the picture is gone", avc, aac, none, aac, "mp4a."},
+		{"sound is new", avc, none, avc, aac, "mp4a."},
+		{"the picture is new", none, aac, avc, aac, "avc1."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			n := testkit.Start(t, window(time.Minute))
+			p := testkit.Publish(t, n.RTMP(), "show")
+			burst(t, p, c.video(t), c.audio(t), 0, 3*time.Second)
+			v := testkit.NewViewer(t, n.Master("show"))
+			renditions := testkit.Renditions(v.Join())
+			reached(v, renditions[0], 2500*time.Millisecond)
+			p.Drop()
+			q := testkit.Publish(t, n.RTMP(), "show")
+			stop := q.Live(testkit.Script{Video: c.video2(t), Audio: c.audio2(t), From: 4 * time.Second, Speed: 1})
+			for _, rendition := range renditions {
+				v.Until(rendition, "a discontinuity", func(l *testkit.Playlist) bool { return l.Discontinuities() > 0 })
+			}
+			// CODECS tells those who join what comes, not what was.
+			report, err := check(t, n.Master("show"), conformance.Options{Duration: 4 * time.Second, LooseHints: true,
+				Off: []conformance.RuleID{conformance.RuleVariantCodecs}})
+			if err != nil {
+				t.Errorf("strict client: %v", err)
+			}
+			for _, x := range report.Violations {
+				t.Errorf("%s", x)
+			}
+			if master := v.Join(); !strings.Contains(master, c.codecs) {
+				t.Errorf("no %s in\n%s", c.codecs, master)
+			}
+			lead := endOf(v.Playlist(renditions[0]))
+			for _, rendition := range testkit.Renditions(v.Join()) {
+				if behind := lead.Sub(endOf(v.Playlist(rendition))); behind > time.Second || behind < -time.Second {
+					t.Errorf("%s is left behind %s by %v", rendition, renditions[0], behind)
+				}
+			}
+			stop()
+			q.Leave()
+			if c.video2(t) != nil {
+				arrivedAmong(t, v, "video", true, append(p.Sent(), q.Sent()...), q.Sent())
+			}
+			if c.audio2(t) != nil {
+				arrivedAmong(t, v, "audio", false, append(p.Sent(), q.Sent()...), q.Sent())
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +54,7 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 	s := &http.Server{
 		// Media first and without the mux: it is asked for a hundred times as often as everything else.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if len(r.URL.Path) > len(hls.Prefix) && r.URL.Path[:len(hls.Prefix)] == hls.Prefix {
+			if strings.HasPrefix(r.URL.Path, hls.Prefix) {
 				media.ServeHTTP(w, r)
 				return
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 )
 
 // FourCC names a coding as Enhanced RTMP does.
@@ -63,7 +64,7 @@ type lazyClip struct {
 }
 
 // clipLength is how much media a clip has, in seconds: enough for every test, so that nothing repeats.
-const clipLength = 16
+const clipLength = 20
 
 // Encode has ffmpeg make a clip of moving pictures, or of noise, so that no two frames are alike: source is a lavfi input
 // without its duration, and args are the encoder's. It ends the test when ffmpeg fails.
@@ -148,15 +149,15 @@ func scale(v, rate int64) time.Duration {
 // configOf finds the codec data in an initialisation section.
 func configOf(codec FourCC, init []byte, track *fmp4.InitTrack) ([]byte, error) {
 	switch c := track.Codec.(type) {
-	case *fmp4.CodecMPEG4Audio:
+	case *codecs.MPEG4Audio:
 		return c.Config.Marshal()
-	case *fmp4.CodecOpus:
+	case *codecs.Opus:
 		// RFC 7845 5.1
 		head := append([]byte("OpusHead"), 1, byte(c.ChannelCount))
 		head = binary.LittleEndian.AppendUint16(head, 312)
 		head = binary.LittleEndian.AppendUint32(head, 48000)
 		return append(head, 0, 0, 0), nil
-	case *fmp4.CodecMPEG1Audio:
+	case *codecs.MPEG1Audio:
 		return nil, nil
 	}
 	name := map[FourCC]string{AVC: "avcC", HEVC: "hvcC", AV1: "av1C"}[codec]

@@ -225,14 +225,20 @@ func (p *Publisher) Sent() []Sent {
 	return append([]Sent(nil), p.sent.log...)
 }
 
-// Leave says good-bye as encoders do, and waits for the answer.
-func (p *Publisher) Leave() {
+// Unpublish says good-bye as encoders do, and waits for the answer. The connection stays.
+func (p *Publisher) Unpublish() {
 	p.t.Helper()
 	p.Command("FCUnpublish", 4, nil, "")
 	p.Command("deleteStream", 5, nil, 1.0)
 	if s := p.Status(); s.Code != "NetStream.Unpublish.Success" {
 		p.t.Errorf("on leaving: %+v", s)
 	}
+}
+
+// Leave unpublishes and hangs up.
+func (p *Publisher) Leave() {
+	p.t.Helper()
+	p.Unpublish()
 	p.nc.Close()
 	<-p.ended
 }

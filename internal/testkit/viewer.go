@@ -123,17 +123,17 @@ func (v *Viewer) Ended(rendition string) *Playlist {
 	return v.Until(rendition, "EXT-X-ENDLIST", func(p *Playlist) bool { return p.Ended })
 }
 
-// Renditions lists the media playlists that a multivariant playlist names, without their extension.
+// Renditions lists the media playlists that a multivariant playlist names, without their extension: those of the variants
+// first.
 func Renditions(master string) []string {
-	var all []string
+	var variants, media []string
 	for line := range strings.Lines(master) {
 		line = strings.TrimSpace(line)
 		if list, ok := strings.CutPrefix(line, "#EXT-X-MEDIA:"); ok {
-			line = Attribute(list, "URI")
-		}
-		if name, ok := strings.CutSuffix(line, ".m3u8"); ok && !strings.HasPrefix(line, "#") {
-			all = append(all, name)
+			media = append(media, strings.TrimSuffix(Attribute(list, "URI"), ".m3u8"))
+		} else if name, ok := strings.CutSuffix(line, ".m3u8"); ok && !strings.HasPrefix(line, "#") {
+			variants = append(variants, name)
 		}
 	}
-	return all
+	return append(variants, media...)
 }
