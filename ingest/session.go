@@ -79,7 +79,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 		return nil, Refuse(ReasonNameTaken, "The stream %q is kept for the publisher that just left. Use its key, or try again in %d seconds.",
 			name, max(1, int(taken.Until.Sub(d.opt.Now()).Seconds()+0.999)))
 	case err != nil:
-		return nil, Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
+		return nil, gone(err)
 	}
 	p.session = s
 	era, end := s.Start()
@@ -140,11 +140,7 @@ func (p *publication) kicked(req Request, cause error) {
 	if req.Kick == nil {
 		return
 	}
-	if errors.Is(cause, stream.ErrSuperseded) {
-		req.Kick(Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over."))
-		return
-	}
-	req.Kick(Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment."))
+	req.Kick(gone(cause))
 }
 
 // Name implements Publication.
@@ -153,15 +149,19 @@ func (p *publication) Name() string { return p.name }
 // SetTrack implements Publication.
 func (p *publication) SetTrack(t *stream.Track) error {
 	if err := p.session.SetTrack(t); err != nil {
-		return superseded()
+		return gone(err)
 	}
 	p.log.Info("track", "id", t.ID, "codec", t.Codec.String(), "codecs", t.CodecString,
 		"width", t.Width, "height", t.Height, "sample_rate", t.SampleRate, "channels", t.Channels)
 	return nil
 }
 
-func superseded() *Refusal {
-	return Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over.")
+// gone is the refusal for an error of the hub's.
+func gone(err error) *Refusal {
+	if errors.Is(err, stream.ErrSuperseded) {
+		return Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over.")
+	}
+	return Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
 }
 
 // Write implements Publication.
@@ -177,7 +177,7 @@ func (p *publication) Write(f *stream.Frame) error {
 		return nil
 	}
 	if err := p.session.Write(f); err != nil {
-		return superseded()
+		return gone(err)
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (p *publication) noKey(f *stream.Frame) error {
 func (p *publication) WriteData(d *stream.Data) error {
 	d.Era, d.PTS = p.time.data(d.PTS)
 	if err := p.session.WriteData(d); err != nil {
-		return superseded()
+		return gone(err)
 	}
 	return nil
 }

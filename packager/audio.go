@@ -175,8 +175,7 @@ func (p *Packager) audioWriter(f *stream.Frame, init *window.Init) *writer {
 		p.audio = &writer{p: p, r: p.out.AddRendition("audio", false, msn), lastDTS: -1}
 		p.audio.restart(0)
 	}
-	p.audio.track, p.audio.init = f.Track, init
-	p.out.AddInit(p.audio.r, init)
+	p.audio.track, p.audio.init = f.Track, p.out.AddInit(p.audio.r, init)
 	return p.audio
 }
 

@@ -159,7 +159,7 @@ func (p *Packager) videoFrame(f *stream.Frame) {
 	p.needKey = false
 	w.predict(f.DTS)
 	p.closeBefore(w, f.DTS, at)
-	if p.target > 0 && !w.open() && at+w.length()-w.end > p.target {
+	if p.target > 0 && !w.open() && at-w.end >= p.target {
 		p.gapLead(w, at)
 	}
 	p.cutBefore(w, f, at)
@@ -191,11 +191,10 @@ func (p *Packager) enterVideo(f *stream.Frame) *writer {
 	if f.Era != p.era || w.track == nil {
 		w.restart(at)
 	}
-	w.track, w.init = f.Track, init
+	w.track, w.init = f.Track, p.out.AddInit(w.r, init)
 	if discontinuity {
 		w.measured = 0
 	}
-	p.out.AddInit(w.r, init)
 	p.lead = w
 	if f.Era != p.era {
 		p.startEra(f, at)
@@ -300,9 +299,10 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 	if w.open() {
 		w.close(at, f.DTS)
 	}
-	start := at + p.keyOffset
+	// By announced time, like the segment's date: the frame itself may be a little late for it.
+	start := w.end + p.keyOffset
 	if f.Key {
-		start = inTicks(f.PTS, f.Track)
+		start = w.end + inTicks(f.PTS-f.DTS, f.Track)
 	}
 	if key && abs(length-p.cadence) <= w.length()/2 {
 		p.steady++

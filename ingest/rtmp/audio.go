@@ -82,7 +82,7 @@ func (s *session) audioConfig(t tag) error {
 
 func (s *session) newAudioTrack(t *stream.Track) error {
 	s.atrack = t
-	return s.pub.SetTrack(t)
+	return s.declare(t)
 }
 
 // audioFrame takes one audio frame, or several of MP3.

@@ -239,3 +239,51 @@ func TestUnusableCodecDataIsLoggedOnce(t *testing.T) {
 		t.Errorf("drops %v", p.drops)
 	}
 }
+
+// TestCodecDataThatNeverSettles: each change costs every viewer a new initialisation.
+func TestCodecDataThatNeverSettles(t *testing.T) {
+	other := []byte{0x11, 0x90} // AAC LC, 48 kHz
+	p := published(t, func(c *client) {
+		for i := range 500 {
+			config := [][]byte{asc, other}[i%2]
+			if c.trySend(typeAudio, int64(i), join(0xAF, 0, config)) != nil {
+				break
+			}
+		}
+		c.wantStatus("NetStream.Publish.Failed", "changes too often")
+	})
+	if p.reason() != ingest.ReasonBadMedia || len(p.tracks) < changesAtOnce {
+		t.Errorf("cause %v, %d tracks", p.cause, len(p.tracks))
+	}
+}
+
+// dated keeps the deadline for writes.
+type dated struct {
+	scripted
+	writeBy time.Time
+}
+
+func (d *dated) SetDeadline(t time.Time) error      { d.writeBy = t; return nil }
+func (d *dated) SetWriteDeadline(t time.Time) error { d.writeBy = t; return nil }
+
+// TestReadLetsTLSWrite: a client may ask for new TLS keys at any time, and Read answers that. The deadline of an answer
+// sent long ago must not be in its way.
+func TestReadLetsTLSWrite(t *testing.T) {
+	s, err := NewServer(Options{Door: newFakeDoor()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dated{scripted: scripted{in: bytes.NewReader([]byte{1})}}
+	c := newConn(s, d)
+	c.levelAt = time.Now()
+	c.deadline = c.levelAt.Add(time.Hour)
+	if err := c.out.event(eventPingResponse, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (timedReader{c}).Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if left := d.writeBy.Sub(c.levelAt); left < time.Minute {
+		t.Errorf("writes within Read must be done in %v", left)
+	}
+}

@@ -23,6 +23,8 @@ const (
 	// longestOffset is how far composition may be from decoding, in ms: more than any encoder reorders. A frame beyond
 	// it would move the whole stream's time.
 	longestOffset = 10_000
+	// changesAtOnce is how many changes of codec data may come in a burst; after that, one a second.
+	changesAtOnce = 16
 )
 
 // tracks is the media side of a publishing session.
@@ -38,9 +40,23 @@ type tracks struct {
 	keyless wait // while needKey
 
 	atrack      *stream.Track
-	aconfig     []byte // as given
-	otherTracks bool   // it was logged that there are some
-	badConfig   bool   // it was logged that codec data cannot be used
+	aconfig     []byte    // as given
+	changes     float64   // tracks declared, less one for each second since
+	changedAt   time.Time // when changes was brought up to date
+	otherTracks bool      // it was logged that there are some
+	badConfig   bool      // it was logged that codec data cannot be used
+}
+
+// declare passes a track on, unless there is no end to them: each one costs every viewer a new initialisation.
+func (s *session) declare(t *stream.Track) error {
+	now := s.levelAt
+	s.changes = max(0, s.changes-now.Sub(s.changedAt).Seconds()) + 1
+	s.changedAt = now
+	if s.changes > changesAtOnce {
+		return ingest.Refuse(ingest.ReasonBadMedia, "The stream's codec data changes too often: %s was set up anew %d times in a few seconds. Restart the encoder.",
+			t.Codec, changesAtOnce)
+	}
+	return s.pub.SetTrack(t)
 }
 
 // wait measures how long something has lasted, by media time and by the clock: media may come faster or slower than

@@ -93,7 +93,7 @@ func (s *session) videoConfig(t tag) error {
 func (s *session) newVideoTrack() error {
 	s.needKey, s.bare = s.seenKey, wait{}
 	s.vtrack = s.vid.Track(videoID)
-	return s.pub.SetTrack(s.vtrack)
+	return s.declare(s.vtrack)
 }
 
 // videoFrame takes one access unit.

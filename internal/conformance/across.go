@@ -40,7 +40,8 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 	c(RuleSameDisc, a.segment.discSeq == b.segment.discSeq, u, "segment %d has discontinuity sequence %d, the first rendition %d", msn, b.segment.discSeq, a.segment.discSeq)
 	tolerance := rounding
 	for _, f := range []*segmentFact{a, b} {
-		if !f.unloaded && !f.track.video() {
+		// With a constant rate, pictures start where the boundary is; with a variable one, up to a frame later.
+		if !f.unloaded && (!f.track.video() || f.frame > f.closest*3/2) {
 			tolerance = max(tolerance, f.frame+rounding+timestamps)
 		}
 	}

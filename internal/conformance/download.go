@@ -12,6 +12,7 @@ type segmentFact struct {
 	start    time.Duration // presentation time of the first sample
 	length   time.Duration // of the samples
 	frame    time.Duration // longest sample
+	closest  time.Duration // least distance of two samples' presentation times
 	bytes    int
 	samples  int
 	track    *track
@@ -150,7 +151,7 @@ func (p *player) segment(ctx context.Context, seg segment) error {
 	p.s.rec.judge(seg.uri, sampleRules, m.inspect(t))
 	p.s.rec.note(func(f *Facts) { f.Samples += len(m.samples) })
 	p.timeline(seg, m, t)
-	*fact = segmentFact{seg, m.start(t), t.at(m.duration()), m.longest(t), len(r.body), len(m.samples), t, false}
+	*fact = segmentFact{seg, m.start(t), t.at(m.duration()), m.longest(t), m.closest(t), len(r.body), len(m.samples), t, false}
 	return nil
 }
 

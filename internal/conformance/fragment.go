@@ -1,6 +1,9 @@
 package conformance
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // maxSamples bounds the samples of one part or segment.
 const maxSamples = 1 << 16
@@ -58,6 +61,22 @@ func (m *media) longest(t *track) time.Duration {
 		d = max(d, s.duration)
 	}
 	return t.at(int64(d))
+}
+
+// closest is how close together pictures are shown, at the least; 0 for fewer than two samples.
+func (m *media) closest(t *track) time.Duration {
+	times := make([]int64, 0, len(m.samples))
+	for _, s := range m.samples {
+		times = append(times, s.decode+s.offset)
+	}
+	slices.Sort(times)
+	var d int64
+	for i := 1; i < len(times); i++ {
+		if gap := times[i] - times[i-1]; gap > 0 && (d == 0 || gap < d) {
+			d = gap
+		}
+	}
+	return t.at(d)
 }
 
 var fragmentRules = []RuleID{RuleFragmentBoxes, RuleFragmentTrack, RuleFragmentBase, RuleFragmentOffset, RuleFragmentSizes}

@@ -55,15 +55,18 @@ func (in *Info) Advice(now time.Time) []string {
 			say("Audio is %d ms ahead of video: check the encoder's video delay or its load.", (-skew).Milliseconds())
 		}
 	}
-	for reason, what := range map[string]string{
-		"damaged":        "damaged pictures were dropped: check the encoder and the connection",
-		"time_went_back": "frames were dropped because the encoder's clock jumped",
-	} {
-		if n := in.Drops[reason]; n > 0 {
-			say("%d %s.", n, what)
+	for _, d := range dropAdvice {
+		if n := in.Drops[d.reason]; n > 0 {
+			say("%d %s.", n, d.what)
 		}
 	}
 	return out
+}
+
+// dropAdvice is what drops tell the host, by reason.
+var dropAdvice = []struct{ reason, what string }{
+	{"damaged", "damaged frames were dropped: check the encoder and the connection"},
+	{"time_went_back", "frames were dropped because the encoder's clock jumped"},
 }
 
 func adviseVideo(t *TrackInfo, say func(string, ...any)) {

@@ -93,14 +93,20 @@ func (h *Hub) Publish(name string, p Publisher) (*Session, error) {
 	if h.closed {
 		return nil, ErrClosed
 	}
-	s := h.streams[name]
-	if s == nil {
-		s = &Stream{name: name, hub: h, created: h.opt.Now(), credential: p.Credential}
-		s.consumers = h.opt.Attach(s)
-		h.streams[name] = s
+	if s := h.streams[name]; s != nil {
+		if x, err := s.claim(p); !errors.Is(err, errOver) {
+			return x, err
+		}
+		// It has just ended, and waits for the hub to forget it: the name is free.
 	}
+	s := &Stream{name: name, hub: h, created: h.opt.Now(), credential: p.Credential}
+	s.consumers = h.opt.Attach(s)
+	h.streams[name] = s
 	return s.claim(p)
 }
+
+// errOver is the answer of a stream that has ended.
+var errOver = errors.New("the stream is over")
 
 // Get returns a stream by name; nil when there is none.
 func (h *Hub) Get(name string) *Stream {
@@ -131,7 +137,7 @@ func (h *Hub) Close() {
 	}
 	h.mu.Unlock()
 	for _, s := range all {
-		s.end(ErrClosed)
+		s.end()
 	}
 }
 

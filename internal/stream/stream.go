@@ -23,6 +23,7 @@ type Stream struct {
 	end90k     int64 // highest end of any frame, in 1/90,000 s
 	consumers  []Consumer
 	expiry     *time.Timer // runs while away
+	absence    int         // counts the times that the publisher went, to tell one timer from another
 	until      time.Time   // when expiry fires
 	over       bool
 	reconnects int
@@ -32,13 +33,12 @@ type Stream struct {
 // Name of the stream.
 func (s *Stream) Name() string { return s.name }
 
-// claim makes p the stream's publisher.
+// claim makes p the stream's publisher. Its errors are *TakenError and errOver.
 func (s *Stream) claim(p Publisher) (*Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		// The hub forgets an ended stream in the moment after; the publisher's next try finds the name free.
-		return nil, &TakenError{Name: s.name, Until: s.hub.opt.Now()}
+		return nil, errOver
 	}
 	if s.credential != p.Credential {
 		err := &TakenError{Name: s.name}
@@ -77,11 +77,16 @@ func (s *Stream) away() {
 	}
 }
 
-// end closes the stream for good; cause reaches a publisher that is still connected.
-func (s *Stream) end(cause error) {
+// end closes the stream for good because the hub closes.
+func (s *Stream) end() {
 	s.mu.Lock()
+	s.endLocked()
+	s.mu.Unlock()
+	s.hub.forget(s)
+}
+
+func (s *Stream) endLocked() {
 	if s.over {
-		s.mu.Unlock()
 		return
 	}
 	s.over = true
@@ -91,19 +96,28 @@ func (s *Stream) end(cause error) {
 	if s.session != nil {
 		s.session = nil
 		if s.publisher.Kick != nil {
-			s.publisher.Kick(cause)
+			s.publisher.Kick(ErrClosed)
 		}
 	}
 	for _, c := range s.consumers {
 		c.End()
 	}
-	s.mu.Unlock()
-	s.hub.forget(s)
 }
 
-// Session is a publisher's hold on its stream. Once another has taken over, or the stream has ended, its methods return
-// ErrSuperseded and change nothing.
+// Session is a publisher's hold on its stream. Once another has taken over, its methods return ErrSuperseded and change
+// nothing; once the stream has ended, ErrClosed.
 type Session struct{ s *Stream }
+
+// goneLocked is why the session may not write any more; nil when it may.
+func (x *Session) goneLocked() error {
+	switch {
+	case x.s.session == x:
+		return nil
+	case x.s.over:
+		return ErrClosed
+	}
+	return ErrSuperseded
+}
 
 // Start returns the era in which the session begins and the time on the stream's timeline, in 1/90,000 s, from which it
 // may count: behind all earlier frames.
@@ -134,8 +148,8 @@ func (x *Session) SetTrack(t *Track) error {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session != x {
-		return ErrSuperseded
+	if err := x.goneLocked(); err != nil {
+		return err
 	}
 	tracks := slices.Clone(s.tracks)
 	if i := slices.IndexFunc(tracks, func(o *Track) bool { return o.ID == t.ID }); i >= 0 {
@@ -156,8 +170,8 @@ func (x *Session) Write(f *Frame) error {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session != x {
-		return ErrSuperseded
+	if err := x.goneLocked(); err != nil {
+		return err
 	}
 	end := Rescale(max(f.PTS, f.DTS)+f.Duration, f.Track.ClockRate, 90000)
 	s.end90k = max(s.end90k, end)
@@ -173,8 +187,8 @@ func (x *Session) WriteData(d *Data) error {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session != x {
-		return ErrSuperseded
+	if err := x.goneLocked(); err != nil {
+		return err
 	}
 	for _, c := range s.consumers {
 		c.Data(d)
@@ -205,15 +219,21 @@ func (x *Session) Close() {
 	s.away()
 	wait := s.hub.opt.ReconnectWindow()
 	s.until = s.since.Add(wait)
-	s.expiry = time.AfterFunc(wait, func() { s.expire() })
+	s.absence++
+	absence := s.absence
+	s.expiry = time.AfterFunc(wait, func() { s.expire(absence) })
 }
 
-// expire ends the stream unless its publisher came back in the moment between the timer and the lock.
-func (s *Stream) expire() {
+// expire ends the stream unless its publisher came back in the moment between the timer and the lock, even if it has
+// gone again since.
+func (s *Stream) expire(absence int) {
 	s.mu.Lock()
-	back := s.session != nil || s.expiry == nil
+	late := s.session != nil || s.absence != absence
+	if !late {
+		s.endLocked()
+	}
 	s.mu.Unlock()
-	if !back {
-		s.end(nil)
+	if !late {
+		s.hub.forget(s)
 	}
 }

@@ -50,7 +50,7 @@ func (v *Viewer) Fetch(ref string, want int) []byte {
 	defer cancel()
 	status, _, body, err := Get(ctx, v.Client, v.at(ref))
 	if err != nil || status != want {
-		v.t.Fatalf("GET %s: status %d, want %d: %v: %.200s", ref, status, want, err, body)
+		v.t.Fatalf("GET %s: status %d, want %d: %v: %.200q", ref, status, want, err, body)
 	}
 	return body
 }

@@ -118,10 +118,31 @@ func (p *Presentation) SetPartTarget(t Ticks) {
 	p.update(func(v *View) { v.PartTarget = t })
 }
 
-// AddInit gives a rendition another initialisation section.
-func (p *Presentation) AddInit(r *Rendition, i *Init) {
-	if r.Init(i.Name) == nil {
-		all := append(slices.Clone(*r.inits.Load()), i)
+// AddInit gives a rendition another initialisation section, to be used by the next segment that begins, and returns it:
+// the one that is there already when it has the same name.
+func (p *Presentation) AddInit(r *Rendition, i *Init) *Init {
+	all := slices.Clone(*r.inits.Load())
+	if at := slices.IndexFunc(all, func(o *Init) bool { return o.Name == i.Name }); at >= 0 {
+		i = all[at]
+		all = slices.Delete(all, at, at+1)
+	}
+	all = append(all, i) // the last one stays, whether a segment uses it yet or not
+	r.inits.Store(&all)
+	return i
+}
+
+// forgetInits drops the initialisation sections that no segment needs any more.
+func (r *Rendition) forgetInits(s *Snapshot) {
+	old := *r.inits.Load()
+	if len(old) < 2 {
+		return
+	}
+	used := map[*Init]bool{old[len(old)-1]: true}
+	for _, g := range s.Segments {
+		used[g.Init] = true
+	}
+	all := slices.DeleteFunc(slices.Clone(old), func(i *Init) bool { return !used[i] })
+	if len(all) < len(old) {
 		r.inits.Store(&all)
 	}
 }
@@ -287,5 +308,6 @@ func (p *Presentation) trim(s *Snapshot) {
 	if drop > 0 {
 		s.Segments = slices.Clone(s.Segments[drop:])
 		s.Listed -= drop
+		s.rendition.forgetInits(s)
 	}
 }
