@@ -221,7 +221,7 @@ func TestVariantsFollow(t *testing.T) {
 func TestNothingGrowsWithoutAudio(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
-	g.play(shape{seconds: 600, frames: constantRate(10), gop: 1, from: 1})
+	g.play(shape{seconds: 120, frames: constantRate(10), gop: 1, from: 1})
 	if n := len(g.follow); n > 20 {
 		t.Errorf("%d boundaries wait for audio that never comes", n)
 	}

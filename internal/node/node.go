@@ -48,6 +48,9 @@ type Node struct {
 	cert     *certificate
 	ready    atomic.Bool
 
+	// generated is the key set that the node made itself; nil without one. Guarded by reloading.
+	generated *auth.Keys
+
 	reloading sync.Mutex // one Reload at a time
 	services  []service
 }
@@ -94,13 +97,14 @@ func (n *Node) setKeys(cfg *config.Config) error {
 		return fmt.Errorf("publish.keys: %w", err)
 	}
 	if keys.Empty() && cfg.Publish.GenerateKey {
-		if old := n.keys.Load(); !old.Empty() {
+		if n.generated != nil && n.keys.Load() == n.generated {
 			return nil // the generated one stays
 		}
 		secret := auth.Generate()
 		if keys, err = auth.NewKeys([]auth.Entry{{Stream: "*", Key: secret}}); err != nil {
 			return err
 		}
+		n.generated = keys
 		n.log.Warn("no stream keys are configured: made one for this run. Publish with OBS: server rtmp://THIS-HOST/live, stream key show?key="+secret,
 			"hint", "set publish.keys, or PUSHCART_PUBLISH_KEYS, to choose your own")
 	}

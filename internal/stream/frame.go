@@ -10,7 +10,7 @@ type Frame struct {
 	// publisher's clock jumps; packagers put a discontinuity there. Within an era, DTS of a track always rises.
 	Era int
 	// DTS and PTS are the decoding and presentation time in ticks of Track.ClockRate, on the stream's timeline, which
-	// starts at the time of day, counted from 1970 (UTC), and never goes back. PTS may be below DTS by no more than rounding.
+	// starts at the time of day, counted from 1970 (UTC), and never goes back. Some encoders send PTS below DTS.
 	DTS, PTS int64
 	// Duration in ticks, 0 when unknown (video).
 	Duration int64

@@ -405,3 +405,68 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+// TestFirstPlaylist: the bare playlist may be waited for when the first part has yet to come. It is no less out of date a
+// moment later than any other bare one.
+func TestFirstPlaylist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShow(7)
+		h := newTestHandler(s)
+		answers := make(chan *httptest.ResponseRecorder, 1)
+		go func() { answers <- get(h, "/live/show/video.m3u8") }()
+		synctest.Wait()
+		s.add(1)
+		got := <-answers
+		if cache := got.Header().Get("Cache-Control"); got.Code != 200 || cache != "public, max-age=1" {
+			t.Errorf("%d, cached %q", got.Code, cache)
+		}
+	})
+}
+
+// TestTooFarBeforeTheFirstPart: a position that cannot be next is refused at once.
+func TestTooFarBeforeTheFirstPart(t *testing.T) {
+	t.Parallel()
+	h := newTestHandler(newShow(7))
+	for path, want := range map[string]int{
+		"/live/show/video.m3u8?_HLS_msn=103":              400,
+		"/live/show/video.m3u8?_HLS_msn=100&_HLS_part=16": 400,
+	} {
+		if got := get(h, path); got.Code != want {
+			t.Errorf("%s: %d, want %d", path, got.Code, want)
+		}
+	}
+}
+
+// TestTagsTellBytes: two playlists with the same ETag are the same bytes, also when only a rendition report differs.
+func TestTagsTellBytes(t *testing.T) {
+	t.Parallel()
+	s := newShow(7)
+	audio := s.AddRendition("audio", false, 100)
+	h := newTestHandler(s)
+	s.add(1)
+	before := get(h, "/live/show/video.m3u8")
+	s.Append(audio, window.Part{Data: []byte("sound"), Duration: partTicks}, &window.Segment{})
+	after := get(h, "/live/show/video.m3u8", "If-None-Match", before.Header().Get("Etag"))
+	if after.Code != 200 || after.Body.String() == before.Body.String() {
+		t.Errorf("%d: the report on audio is kept from a cache", after.Code)
+	}
+}
+
+// TestRefusalsAreNotShared: that one address waits too often must not be told to others by a cache.
+func TestRefusalsAreNotShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShow(7)
+		s.add(25)
+		h := newTestHandler(s)
+		const path = "/live/show/video.m3u8?_HLS_msn=102&_HLS_part=5"
+		for range 3 {
+			go get(h, path)
+		}
+		synctest.Wait()
+		got := get(h, path)
+		if cache := got.Header().Get("Cache-Control"); got.Code != 429 || cache != "no-store" {
+			t.Errorf("%d, cached %q", got.Code, cache)
+		}
+		s.add(1)
+	})
+}
