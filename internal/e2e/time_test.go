@@ -12,6 +12,10 @@ import (
 // mapping says which timestamp a sample is sent with.
 type mapping func(video bool, at time.Duration) (time.Duration, bool)
 
+// hasty are rules that cannot be judged where segments last a second only: on a busy machine a position that was too far
+// ahead has come by the time it is asked for.
+var hasty = []conformance.RuleID{conformance.RuleBlockFar, conformance.RuleBlockPartFar}
+
 // quick makes segments of a second.
 func quick(c *config.Config) {
 	c.HLS.SegmentDuration = config.Duration(time.Second)
@@ -77,7 +81,7 @@ func TestTimestampsOfPublishersInTheField(t *testing.T) {
 			stop := p.Live(testkit.Script{Video: video, Audio: audio, Speed: 1, Map: c.at, Absolute: c.absolute})
 			v := testkit.NewViewer(t, n.Master("show"))
 			v.Join()
-			report, err := check(t, n.Master("show"), conformance.Options{Duration: 8 * time.Second, LooseHints: true, DecodeSlack: time.Millisecond})
+			report, err := check(t, n.Master("show"), conformance.Options{Duration: 8 * time.Second, LooseHints: true, DecodeSlack: time.Millisecond, Off: hasty})
 			if err != nil {
 				t.Errorf("strict client: %v", err)
 			}

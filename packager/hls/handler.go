@@ -22,8 +22,8 @@ type Settings struct {
 	MinReadRate int64
 }
 
-// WriteTimeout is what the server's own write timeout must be: long enough for the longest wait and a playlist. Media
-// responses set their own deadline.
+// WriteTimeout is what the server's own write timeout must be: long enough for a wait and a playlist. Media responses, and
+// waits for long segments, set their own deadline.
 const WriteTimeout = 60 * time.Second
 
 // Options sets a handler up.

@@ -470,3 +470,28 @@ func TestRefusalsAreNotShared(t *testing.T) {
 		s.add(1)
 	})
 }
+
+// deadlines notes the write deadline that a handler asks for.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	at time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error { d.at = at; return nil }
+
+// TestLongWaits: the server's write timeout does not cut a wait for long segments short.
+func TestLongWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := window.NewPresentation("show", window.Settings{TargetDuration: 60, DVR: time.Hour, FirstMSN: 100, Gen: 7})
+		s := &show{Presentation: p, video: p.AddRendition("video", true, 100)}
+		p.SetPartTarget(partTicks)
+		s.add(1)
+		h := newTestHandler(s)
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		began := time.Now()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/live/show/video.m3u8?_HLS_msn=101", nil))
+		if w.Code != 503 || time.Since(began) != 3*time.Minute || w.at.Before(time.Now()) {
+			t.Errorf("%d after %v, to be written until %v", w.Code, time.Since(began), w.at.Sub(began))
+		}
+	})
+}

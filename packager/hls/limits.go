@@ -36,12 +36,15 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (release func(),
 	}, true
 }
 
-// fail answers with an error that caches forget within a moment.
+// fail answers with an error that caches forget within a moment, or do not keep when it is about the one who asked.
 func (h *Handler) fail(w http.ResponseWriter, k kind, status int, message string) {
 	head := w.Header()
 	head.Set("Content-Type", "text/plain; charset=utf-8")
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Cache-Control", cacheFailure)
+	if status == http.StatusTooManyRequests {
+		head.Set("Cache-Control", "no-store")
+	}
 	w.WriteHeader(status)
 	n, _ := w.Write([]byte(message + "\n"))
 	h.opt.Metrics.request(k, status, n)

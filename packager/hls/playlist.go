@@ -124,6 +124,9 @@ func render(p *window.Presentation, s *window.Snapshot, partTarget window.Ticks,
 func tip(p *window.Presentation, s *window.Snapshot) string {
 	last, _ := s.Last()
 	tag := strconv.FormatInt(p.Settings.Gen, 10) + "-" + strconv.FormatInt(last.MSN, 10) + "." + strconv.Itoa(last.Part)
+	if n := len(s.Reports); n > 0 {
+		tag += "r" + strconv.Itoa(n) // the first report on a rendition comes without a part
+	}
 	if s.Open() == nil {
 		tag += "c"
 	}
@@ -191,16 +194,21 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 	}
 	e.audience.seen(r, h.opt.Now())
 	s := rend.Load()
-	if last, ok := s.Last(); !ok && !d.block {
-		d.block = true // the first part is on its way
-		d.position = window.Position{MSN: s.NextMSN, Part: 0}
-	} else if ok && d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) {
+	last, ok := s.Last()
+	if !ok {
+		last = window.Position{MSN: s.NextMSN, Part: -1} // the first part is on its way
+	}
+	if d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) {
 		h.fail(w, kindPlaylist, http.StatusBadRequest, "that position is too far ahead of the live edge")
 		return
 	}
 	cache := cacheBare
 	if d.block {
 		cache = "public, max-age=" + strconv.Itoa(6*p.Settings.TargetDuration)
+	} else {
+		d.position = window.Position{MSN: s.NextMSN, Part: 0}
+	}
+	if d.block || !ok {
 		if s = h.await(w, r, kindPlaylist, p, rend, func(s *window.Snapshot) bool { return s.Has(d.position) }); s == nil {
 			return
 		}
@@ -239,7 +247,12 @@ func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *windo
 		return nil
 	}
 	defer release()
-	timer := time.NewTimer(3 * time.Duration(p.Settings.TargetDuration) * time.Second)
+	wait := 3 * time.Duration(p.Settings.TargetDuration) * time.Second
+	if wait > WriteTimeout/2 {
+		// Segments of that length are rare: only they pay for a deadline of their own.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + WriteTimeout))
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		select {
