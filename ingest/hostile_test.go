@@ -1,9 +1,15 @@
 package ingest
 
 import (
+	"errors"
+	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pushcart/internal/auth"
 	"pushcart/internal/stream"
 )
 
@@ -99,4 +105,49 @@ func TestBurstsMoveNothing(t *testing.T) {
 			t.Fatalf("frame %d: %v %+v", i, ok, f)
 		}
 	}
+}
+
+// counter is a consumer that counts frames.
+type counter struct{ frames int }
+
+func (c *counter) Tracks([]*stream.Track) {}
+func (c *counter) Frame(*stream.Frame)    { c.frames++ }
+func (c *counter) Data(*stream.Data)      {}
+func (c *counter) Away()                  {}
+func (c *counter) End()                   {}
+
+// TestHugeAudio: no audio frame has megabytes.
+func TestHugeAudio(t *testing.T) {
+	t.Parallel()
+	seen := &counter{}
+	hub := stream.NewHub(stream.Options{
+		ReconnectWindow: func() time.Duration { return time.Minute },
+		Attach:          func(*stream.Stream) []stream.Consumer { return []stream.Consumer{seen} },
+	})
+	door := NewDoor(Options{
+		Hub: hub, Keys: &auth.Store{}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Settings: func() Settings { return Settings{KeyframeTimeout: time.Second} },
+	})
+	p, err := door.Open(Request{Protocol: "rtmp", Remote: netip.MustParseAddrPort("127.0.0.1:5"), Stream: "show"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetTrack(audioTrack); err != nil {
+		t.Fatal(err)
+	}
+	for i, size := range []int{100, mostAudio, mostAudio + 1, 8 << 20} {
+		f := stream.Frame{Track: audioTrack, DTS: int64(i) * 1024, Key: true, Payload: make([]byte, size)}
+		if err := p.Write(&f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen.frames != 2 {
+		t.Errorf("%d frames passed, want 2", seen.frames)
+	}
+	hub.Close()
+	var r *Refusal
+	if err := p.Write(&stream.Frame{Track: audioTrack, DTS: 9000}); !errors.As(err, &r) || r.Reason != ReasonShutdown {
+		t.Errorf("writing while the node stops: %v", err)
+	}
+	p.Close(nil)
 }

@@ -164,8 +164,16 @@ func gone(err error) *Refusal {
 	return Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
 }
 
+// mostAudio is the size in bytes of the biggest audio frame: more than any codec's own limit. Audio may wait for video, so
+// that what passes for it must be small.
+const mostAudio = 64 << 10
+
 // Write implements Publication.
 func (p *publication) Write(f *stream.Frame) error {
+	if !f.Track.Video() && len(f.Payload) > mostAudio {
+		p.Drop(DropDamaged)
+		return nil
+	}
 	if f.Track.Video() && !p.keyed {
 		if !f.Key {
 			return p.noKey(f)

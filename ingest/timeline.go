@@ -16,6 +16,12 @@ const (
 	maxApart = 3 * 90000
 	// straggle is for how long after a jump frames that still follow the old clock are thrown away.
 	straggle = 90000 / 2
+	// maxReorder is how far a picture's presentation may lie from its decoding; what is further off is damage. Sixteen
+	// pictures at two a second take 8 s.
+	maxReorder = 10 * 90000
+	// mostHasty is how many jumps may follow one another within straggle; then frames are thrown away instead. Only after
+	// ten times as long without any they may again.
+	mostHasty = 3
 	// eraGap separates eras on the timeline, so that what starts a little early in the new one cannot overlap the old.
 	eraGap = 90000
 )
@@ -30,6 +36,7 @@ type timeline struct {
 	offset  int64 // stream time less publisher's time, of the era's first track
 	started bool  // offset is set
 	eraAt   time.Time
+	hasty   int // jumps that came too soon after the one before
 	tracks  map[int]*trackTime
 	// nextEra begins another era and returns its number and the stream time reached.
 	nextEra func() (era int, end90k int64)
@@ -74,6 +81,9 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 		tl.enter(t, raw, now)
 	default:
 		if d := raw - t.rawDTS; d <= -maxBack || d > maxStep && !tl.paused(t, raw, now) {
+			if !tl.mayJump(now) {
+				return false
+			}
 			tl.jump(t, raw, now)
 		}
 	}
@@ -85,6 +95,9 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 
 	shift := stream.Rescale(t.offset, 90000, rate)
 	cts := f.PTS - f.DTS
+	if off := stream.Rescale(cts, rate, 90000); off > maxReorder || off < -maxReorder {
+		cts = 0
+	}
 	f.Era = tl.era
 	f.DTS += shift
 	if f.Track.Video() {
@@ -94,8 +107,11 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 		}
 		t.settled = true
 	} else {
-		f.DTS = t.smooth(f.DTS, frameTicks(f), rate)
-		f.PTS = f.DTS
+		at, ok := t.smooth(f.DTS, frameTicks(f), rate)
+		if !ok {
+			return false
+		}
+		f.DTS, f.PTS = at, at
 	}
 	t.dts = f.DTS
 	if f.Wall.IsZero() {
@@ -171,6 +187,21 @@ func (tl *timeline) paused(t *trackTime, raw int64, now time.Time) bool {
 	return false
 }
 
+// mayJump tells whether a track's clock may begin another era already.
+func (tl *timeline) mayJump(now time.Time) bool {
+	const soon = time.Second * straggle / 90000
+	switch since := now.Sub(tl.eraAt); {
+	case since >= 10*soon:
+		tl.hasty = 0
+	case since >= soon:
+	case tl.hasty == mostHasty:
+		return false
+	default:
+		tl.hasty++
+	}
+	return true
+}
+
 // jump begins a new era with t as its first track.
 func (tl *timeline) jump(t *trackTime, raw int64, now time.Time) {
 	era, end := tl.nextEra()
@@ -188,18 +219,22 @@ const (
 )
 
 // smooth places an audio frame exactly behind the one before, unless the publisher's time has moved away from that:
-// slowly, and the difference is made up a little with each frame; at once, and it is a hole.
-func (t *trackTime) smooth(sent, length int64, rate int) int64 {
+// slowly, and the difference is made up a little with each frame; at once, and it is a hole. False means that the frame
+// must be dropped, because there is more audio than there is time for it.
+func (t *trackTime) smooth(sent, length int64, rate int) (at int64, ok bool) {
 	if !t.settled {
 		t.settled = true
 		t.expect = sent + length
-		return sent
+		return sent, true
 	}
-	at, off := t.expect, sent-t.expect
+	at = t.expect
+	off := sent - t.expect
 	dead, hole := int64(rate/deadZone), int64(rate/audioHole)
 	switch {
 	case off > hole:
 		at = sent
+	case off < -hole:
+		return 0, false
 	case off > dead:
 		at += max(1, length/256)
 	case off < -dead:
@@ -207,7 +242,7 @@ func (t *trackTime) smooth(sent, length int64, rate int) int64 {
 	}
 	at = max(at, t.dts+1)
 	t.expect = at + length
-	return at
+	return at, true
 }
 
 // data places a timed message by the clock of the era's first track.

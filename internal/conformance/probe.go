@@ -163,7 +163,7 @@ func (p *player) probeRefusals(ctx context.Context) error {
 	}{
 		{RuleBlockFar, fmt.Sprintf("_HLS_msn=%d", last.msn+8)},
 		{RuleBlockFar, fmt.Sprintf("_HLS_msn=%d&_HLS_part=0", last.msn+8)},
-		{RuleBlockPartFar, fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", last.msn+1, last.part+beyond+50)},
+		{RuleBlockPartFar, fmt.Sprintf("_HLS_msn=%d&_HLS_part=%d", last.msn+2, last.part+beyond+50)},
 		{RuleBlockPartAlone, "_HLS_part=0"},
 		{RuleBlockMalformed, "_HLS_msn=abc"},
 		{RuleBlockMalformed, "_HLS_msn=-1"},

@@ -3,6 +3,8 @@ package hls
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -148,10 +150,23 @@ func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, e *entry)
 		return
 	}
 	s := v.Variants[0].Video.Load()
-	doc := s.Memo[memoMultivariant].Get(func() any {
-		return &document{plain: playlist.Multivariant(v), etag: tip(p, s) + "-m" + strconv.Itoa(len(v.Renditions))}
-	}).(*document)
-	h.sendPlaylist(w, r, kindMultivariant, doc, cacheBare)
+	made := s.Memo[memoMultivariant].Get(func() any { return renderMultivariant(p, v, s) }).(*multivariant)
+	if made.view != v {
+		made = renderMultivariant(p, v, s) // renditions changed since: kept with the next snapshot
+	}
+	h.sendPlaylist(w, r, kindMultivariant, made.document, cacheBare)
+}
+
+// multivariant is a rendered multivariant playlist and the view that it is of.
+type multivariant struct {
+	*document
+	view *window.View
+}
+
+func renderMultivariant(p *window.Presentation, v *window.View, s *window.Snapshot) *multivariant {
+	text := playlist.Multivariant(v)
+	sum := sha256.Sum256(text)
+	return &multivariant{document: &document{plain: text, etag: tip(p, s) + "-" + hex.EncodeToString(sum[:4])}, view: v}
 }
 
 // started waits until a presentation can be played, and returns it; nil after answering the request itself.
