@@ -220,7 +220,7 @@ func (p *Packager) finish(era int, at window.Ticks) {
 	p.drain(true)
 	p.lead.flush()
 	switch {
-	case at-p.lead.end <= p.hole(p.lead):
+	case at-p.lead.end <= p.lead.length()*3/2:
 	case p.needKey && p.lead == p.video && len(p.lastKey) > 0:
 		p.hold(p.lead, at, p.lead.length()/2)
 	default:

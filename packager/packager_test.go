@@ -441,3 +441,17 @@ func TestPartTarget(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyFrameBehindAHole: decoding time goes on without holes only where it must. A key frame can begin anew, so that
+// its part does not claim to last from before the hole.
+func TestKeyFrameBehindAHole(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.play(shape{seconds: 12, frames: constantRate(30), gop: 2, from: 1, skip: func(_ bool, at float64) bool { return at > 3.5 && at < 5.99 }})
+	g.check("video")
+	for _, s := range g.samples("video") {
+		if s.duration > 90000/2 || s.pts-s.dts > 90000/2 {
+			t.Errorf("a sample at %d lasts %d ticks, and is shown %d after its decoding", s.pts, s.duration, s.pts-s.dts)
+		}
+	}
+}

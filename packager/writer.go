@@ -60,9 +60,14 @@ func (w *writer) restart(at window.Ticks) {
 // open tells whether the present part has samples.
 func (w *writer) open() bool { return len(w.samples) > 0 }
 
+// holes is how much of a second must be missing in front of a key frame for decoding time to begin anew with it, instead
+// of having its part last from before the hole.
+const holes = 4
+
 // add puts a frame into the open part.
 func (w *writer) add(f *stream.Frame) {
-	if w.fresh {
+	hole := f.Key && !w.open() && f.DTS-w.decode > int64(w.track.ClockRate/holes)
+	if w.fresh || hole {
 		w.fresh = false
 		w.decode = f.DTS
 	}

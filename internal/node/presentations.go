@@ -51,9 +51,10 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 }
 
 // firstMSN numbers a new show's first segment by the clock, so that a node that lost all state goes forward: two numbers
-// for each segment duration, because segments may be shorter than their goal and must not outrun the clock.
+// for each segment duration, because segments may be shorter than their goal and must not outrun the clock; but never less
+// than one a second, so that a longer duration in the next configuration does not take the numbers back.
 func firstMSN(now time.Time, segment time.Duration) int64 {
-	return 2 * now.UnixMilli() / max(1, segment.Milliseconds())
+	return max(now.Unix(), 2*now.UnixMilli()/max(1, segment.Milliseconds()))
 }
 
 // lingering is a packager whose presentation stays fetchable for a while after its end.

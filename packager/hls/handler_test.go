@@ -495,3 +495,21 @@ func TestLongWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestNoDeltaAfterTheEnd: an ended playlist is given whole, whatever is asked for (6.2.5.1).
+func TestNoDeltaAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	p := window.NewPresentation("show", window.Settings{TargetDuration: 1, DVR: time.Minute, FirstMSN: 100, Gen: 7})
+	s := &show{Presentation: p, video: p.AddRendition("video", true, 100)}
+	p.SetPartTarget(partTicks)
+	s.add(100)
+	h := newTestHandler(s)
+	const path = "/live/show/video.m3u8?_HLS_skip=YES"
+	if got := get(h, path); !strings.Contains(got.Body.String(), "EXT-X-SKIP") {
+		t.Errorf("no delta update: %s", got.Body)
+	}
+	s.End()
+	if got := get(h, path); strings.Contains(got.Body.String(), "EXT-X-SKIP") {
+		t.Errorf("a delta update after the end: %s", got.Body)
+	}
+}

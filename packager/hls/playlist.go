@@ -229,7 +229,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 		}
 	}
 	if s.Ended {
-		cache = cacheBare
+		cache, d.skip = cacheBare, playlist.NoSkip // an ended playlist is given whole: 6.2.5.1
 	}
 	h.sendPlaylist(w, r, kindPlaylist, render(p, s, p.Load().PartTarget, d.skip), cache)
 }
