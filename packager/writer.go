@@ -6,15 +6,6 @@ import (
 	"pushcart/packager/window"
 )
 
-// cut is a boundary between segments, the same in all renditions.
-type cut struct {
-	msn int64
-	// at is the presentation time of the first frame behind the boundary, on the stream's timeline.
-	at window.Ticks
-	// begin has what the window needs to know of the segment, but for its Init.
-	begin window.Segment
-}
-
 // writer makes one rendition's parts. All its times are on the stream's timeline.
 type writer struct {
 	p     *Packager

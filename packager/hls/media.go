@@ -124,9 +124,16 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, k kind, video boo
 // readGrace is what a viewer gets on top of the time that a response takes at the slowest permitted rate.
 const readGrace = 10 * time.Second
 
+// smallResponse in bytes fits a socket's send buffer: writing it does not wait for the viewer, and the server's own write
+// timeout is enough.
+const smallResponse = 64 << 10
+
 // allowTime sets the write deadline to what a viewer at the slowest permitted rate needs. The server sets it back for the
 // connection's next request.
 func (h *Handler) allowTime(w http.ResponseWriter, size int) {
+	if size < smallResponse {
+		return
+	}
 	var deadline time.Time
 	if rate := h.opt.Settings().MinReadRate; rate > 0 {
 		need := time.Duration(float64(size) / float64(rate) * float64(time.Second))

@@ -1,0 +1,146 @@
+package packager
+
+import (
+	"pushcart/internal/stream"
+	"pushcart/packager/window"
+)
+
+// cut is a boundary between segments, the same in all renditions.
+type cut struct {
+	msn int64
+	// at is the presentation time of the first frame behind the boundary, on the stream's timeline.
+	at window.Ticks
+	// begin has what the window needs to know of the segment, but for its Init.
+	begin window.Segment
+}
+
+// cut begins a segment in the leading rendition at its present end, and tells the others.
+func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
+	if discontinuity {
+		p.sequence++
+		p.breakDue = false
+		p.opt.Metrics.discontinuities.Inc()
+	}
+	c := &cut{msn: p.nextMSN, at: at, begin: window.Segment{
+		Wall:          p.wallBase.Add(window.Duration(w.end - p.wallStart)),
+		Discontinuity: discontinuity, DiscontinuitySequence: p.sequence,
+	}}
+	p.nextMSN++
+	p.current = c
+	if p.audio == nil && len(p.follow) == mostFollow {
+		p.follow = append(p.follow[:0], p.follow[1:]...)
+	}
+	if w != p.audio {
+		p.follow = append(p.follow, c)
+	}
+	w.begin(c)
+}
+
+// closeBefore closes the open part of a leading rendition when the frame that has now come, at dts, no longer fits it.
+func (p *Packager) closeBefore(w *writer, dts int64, at window.Ticks) {
+	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 && w.full(at) {
+		w.close(at, dts)
+	}
+}
+
+// cutBefore begins a segment with f where one is due.
+func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
+	if p.target == 0 && !w.open() || w.pending != nil {
+		return
+	}
+	length := at - w.segment
+	goal := window.FromDuration(p.opt.Settings.SegmentDuration)
+	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
+	key := f.Key && (length >= goal-keyTolerance || !p.clean || p.breakDue)
+	full := max(length, w.end-w.segment)+w.length() > limit+maxTolerance
+	if !key && !full {
+		return
+	}
+	if w.open() {
+		w.close(at, f.DTS)
+	}
+	// By announced time, like the segment's date: the frame itself may be a little late for it.
+	start := w.end + p.keyOffset
+	if f.Key {
+		start = w.end + inTicks(f.PTS-f.DTS, f.Track)
+	}
+	if key && abs(length-p.cadence) <= w.length()/2 {
+		p.steady++
+	} else {
+		p.steady = 0
+	}
+	p.cadence = length
+	p.cut(w, start, f.Key && p.breakDue)
+	p.clean = f.Key
+}
+
+// steadyEnough is how many segments in a row must have been as long as the one before for the next to be expected so.
+const steadyEnough = 2
+
+// expectCut tells whether a part that ends at the given time is likely the last of its segment.
+func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
+	if w != p.lead && len(p.follow) > 0 {
+		return end+w.length()/2 >= p.follow[0].at
+	}
+	if w == p.lead && !w.r.Video {
+		return p.audioCutDue(w, end)
+	}
+	if p.steady < steadyEnough || p.current == nil {
+		return false
+	}
+	start := w.segment
+	if w != p.lead {
+		start = p.current.at
+	}
+	return abs(end-start-p.cadence) <= w.length()/2
+}
+
+// closeAfter closes the open part as soon as no further frame will fit it.
+func (p *Packager) closeAfter(w *writer) {
+	next := w.lastDTS + w.frameTicks()
+	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
+	if len(w.samples) >= mostPartFrames || len(w.payload) >= mostPartBytes {
+		p.settle(w)
+		w.close(w.end+p.target, next) // what else comes for this time is late
+		return
+	}
+	if p.target == 0 {
+		goal := window.FromDuration(p.opt.Settings.PartDuration)
+		known := w.measured > 0 || w.track.FrameRate > 0 || !w.r.Video
+		if !known || end-w.end < goal-length/2 {
+			return
+		}
+		p.settle(w)
+	}
+	if end-w.end+length > p.target && w.full(end) {
+		w.close(end, next)
+	}
+}
+
+// settle fixes the PART-TARGET when it is not yet.
+func (p *Packager) settle(w *writer) {
+	if p.target > 0 {
+		return
+	}
+	frames := []window.Ticks{max(1, inTicks(w.frameTicks(), w.track))}
+	for _, t := range p.tracks {
+		if !t.Video() && t != w.track && t.FrameSamples > 0 {
+			frames = append(frames, inTicks(int64(t.FrameSamples), t))
+		}
+	}
+	p.target = partTarget(window.FromDuration(p.opt.Settings.PartDuration), frames...)
+	p.out.SetPartTarget(p.target)
+}
+
+// gapLead announces that the leading rendition has nothing until a time, and goes on cutting segments meanwhile.
+func (p *Packager) gapLead(w *writer, until window.Ticks) {
+	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
+	p.settle(w)
+	for until-w.end > 0 {
+		if w.pending == nil && w.end-w.segment+p.target > limit {
+			p.cut(w, w.end+p.keyOffset, false)
+			p.clean = false
+		}
+		w.gap(min(until, w.end+p.target))
+	}
+}
