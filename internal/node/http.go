@@ -66,6 +66,7 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 		MaxHeaderBytes:    int(cfg.HTTP.MaxHeaderSize),
 		Protocols:         protocols(),
 		ConnState:         connections.state,
+		ConnContext:       hls.GatherContext,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -131,6 +132,8 @@ func serveHTTP(ctx context.Context, s *http.Server, l net.Listener, secure *tls.
 	go func() {
 		if secure != nil {
 			l = tls.NewListener(l, secure)
+		} else {
+			l = hls.GatherListener(l)
 		}
 		done <- s.Serve(l)
 	}()

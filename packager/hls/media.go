@@ -111,7 +111,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, k kind, video boo
 	n := 0
 	if r.Method != http.MethodHead {
 		for _, b := range bodies {
-			m, err := w.Write(b)
+			m, err := write(w, r, b)
 			n += m
 			if err != nil {
 				break
