@@ -59,7 +59,7 @@ export function stats(page) {
 /** Waits for a state, for at most limit ms, and says where the page was stuck when it does not come. */
 export async function reach(page, state, limit = 30000) {
   try {
-    await page.waitForFunction((wanted) => window.pushcart.state === wanted, state, { timeout: limit, polling: 100 });
+    await page.waitForFunction((wanted) => window.pushcart?.state === wanted, state, { timeout: limit, polling: 100 });
   } catch (error) {
     throw new Error(`the page did not get to "${state}": ${JSON.stringify(await stats(page))}`, { cause: error });
   }

@@ -163,6 +163,7 @@ describe('the watch page', { timeout: 300000 }, () => {
     node.publish('listed');
     const { page, complaints, close } = await open(browser, node.http);
     await page.click('a[href="/watch/listed"]');
+    await page.waitForURL('**/watch/listed');
     await reach(page, 'playing');
     await play(page, 1);
     assert.deepEqual(complaints, []);
