@@ -34,6 +34,8 @@ type Data struct {
 	PTS int64
 	// Values holds the message's arguments: float64, bool, string, nil, map[string]any or []any.
 	Values []any
+	// Trusted tells that the publisher gave a configured key, and is not merely a program on this host.
+	Trusted bool
 }
 
 // Rescale converts ticks of one clock rate into another, rounding to the nearest, without overflow for any time that a
