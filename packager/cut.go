@@ -10,6 +10,8 @@ type cut struct {
 	msn int64
 	// at is the presentation time of the first frame behind the boundary, on the stream's timeline.
 	at window.Ticks
+	// id numbers the message that tells the state again in the segment's first part.
+	id uint32
 	// begin has what the window needs to know of the segment, but for its Init.
 	begin window.Segment
 }
@@ -21,7 +23,7 @@ func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
 		p.breakDue = false
 		p.opt.Metrics.discontinuities.Inc()
 	}
-	c := &cut{msn: p.nextMSN, at: at, begin: window.Segment{
+	c := &cut{msn: p.nextMSN, at: at, id: p.newID(), begin: window.Segment{
 		Wall:          p.wallBase.Add(window.Duration(w.end - p.wallStart)),
 		Discontinuity: discontinuity, DiscontinuitySequence: p.sequence,
 	}}

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct {
 	videoParts, audioParts, segments, bytes, gaps prometheus.Counter
 	discontinuities, silence, held                prometheus.Counter
+	cues, late, superseded                        prometheus.Counter
 	drops                                         *prometheus.CounterVec
 }
 
@@ -28,6 +29,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		gaps:            counter("pushcart_packager_gap_parts_total", "Partial segments published as gaps, because no media came for their time."),
 		silence:         counter("pushcart_packager_silent_frames_total", "Audio frames of silence published, because no audio came while video did."),
 		held:            counter("pushcart_packager_held_frames_total", "Video frames published that repeat the last key frame, because no video came while audio did."),
+		cues:            counter("pushcart_packager_card_states_total", "States of the cards that were bound to a frame."),
+		late:            counter("pushcart_packager_card_states_late_total", "States of the cards that came too late for the frame they were meant for, and were bound to the next one."),
+		superseded:      counter("pushcart_packager_card_states_superseded_total", "States of the cards that were not sent, because many more began with the same frame."),
 		discontinuities: counter("pushcart_packager_discontinuities_total", "Discontinuities: publishers that came back, clocks that jumped, codec data that changed."),
 	}
 }

@@ -56,10 +56,16 @@ type Packager struct {
 	patience  window.Ticks     // how far audio may fall behind video before silence takes its place
 	described [2]*stream.Track // video and audio that the variants tell of; none before they are set
 	refused   *stream.Track    // that cannot be packaged, to log it once
+
+	inbox inbox // announcements of other goroutines
+	cues  cues
 }
 
 // New makes a packager that writes into a presentation of its own.
 func New(name string, opt Options) *Packager {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
 	seconds := int((opt.Settings.MaxSegmentDuration + time.Second - 1) / time.Second)
 	return &Packager{
 		opt: opt,
@@ -67,6 +73,7 @@ func New(name string, opt Options) *Packager {
 			TargetDuration: seconds, DVR: opt.Settings.DVR, FirstMSN: opt.FirstMSN, Gen: opt.Gen, Now: opt.Now,
 		}),
 		nextMSN: opt.FirstMSN, patience: leastPatience,
+		cues: cues{lastID: uint32(opt.Gen / 10)},
 	}
 }
 
@@ -76,7 +83,7 @@ func (p *Packager) Presentation() *window.Presentation { return p.out }
 // Tracks implements stream.Consumer.
 func (p *Packager) Tracks(tracks []*stream.Track) { p.tracks = tracks }
 
-// Data implements stream.Consumer. Nothing in a presentation is made of data messages alone.
+// Data implements stream.Consumer. What data messages ask for comes back as announcements.
 func (p *Packager) Data(*stream.Data) {}
 
 // Away implements stream.Consumer: what came so far is published; the presentation stays open.

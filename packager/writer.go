@@ -31,6 +31,11 @@ type writer struct {
 	measured int   // how many distances went into interval
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
+
+	cue   int    // number of the first cue that no part has carried
+	state []byte // message of the last one that did
+	set   int    // number of the first set of date ranges that no part has had
+	front []byte // event messages of the part that is being written
 }
 
 // begin makes the next part the first one behind c.
@@ -67,6 +72,9 @@ func (w *writer) add(f *stream.Frame) {
 	w.pts = append(w.pts, f.PTS)
 	w.payload = append(w.payload, f.Payload...)
 	w.lastDTS = f.DTS
+	if w == w.p.lead {
+		w.p.seen(w, f)
+	}
 }
 
 // close ends the open part at the announced time end, or where the part target does. next is the decoding time of the frame that follows, in the track's
@@ -119,11 +127,13 @@ const (
 // chunk writes the open part's bytes. Parts share slabs of memory: a segment then goes to a viewer in one or two writes
 // instead of one for each part, and the allocator rounds up a slab rather than every part.
 func (w *writer) chunk(decode int64) []byte {
-	size := fmp4.ChunkSize(len(w.samples), len(w.payload))
+	w.front = w.messages(w.front[:0])
+	size := len(w.front) + fmp4.ChunkSize(len(w.samples), len(w.payload))
 	if cap(w.slab)-len(w.slab) < size {
 		w.slab = make([]byte, 0, max(size, min(max(slabParts*size, leastSlab), mostSlab)))
 	}
 	from := len(w.slab)
+	w.slab = append(w.slab, w.front...)
 	w.slab = fmp4.AppendChunk(w.slab, w.sequence, decode, w.samples, w.payload)
 	return w.slab[from:]
 }
@@ -150,6 +160,7 @@ func (w *writer) append(part window.Part) {
 		w.pending = nil
 	}
 	w.end += part.Duration
+	part.Ranges = w.ranges(w.end)
 	w.p.out.Append(w.r, part, begin)
 	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)
 }

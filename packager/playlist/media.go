@@ -68,11 +68,17 @@ func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, ski
 			w.tag("#EXT-X-SKIP:SKIPPED-SEGMENTS=").int(int64(skipped))
 			if skip == SkipDateRanges {
 				// Required of an update that may skip date ranges, even if none was removed: 4.4.5.2.
-				w.tag(",RECENTLY-REMOVED-DATERANGES=\"\"")
+				w.tag(",RECENTLY-REMOVED-DATERANGES=\"").removed(s, listed).tag("\"")
 			}
 			w.end()
 		}
 	}
+	var settled time.Time
+	if skipped > 0 && skip == SkipDateRanges {
+		last := listed[len(listed)-1]
+		settled = last.Wall.Add(window.Duration(last.Duration - (canSkipUntil+1)*target))
+	}
+	w.ranges(s, listed, settled)
 	var in *window.Init
 	for _, g := range listed[skipped:] {
 		w.segment(s, g, in, end-g.Start <= partsListed*target)

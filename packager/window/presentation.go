@@ -157,6 +157,9 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	data := part.Data
 	part.Data = slices.Clip(data)
 	s := p.next(r, old)
+	if part.Ranges != nil {
+		s.Ranges = part.Ranges
+	}
 	segments := old.Segments
 	if begin == nil {
 		g := *segments[len(segments)-1]
@@ -256,7 +259,7 @@ func completed(segments []*Segment) []*Segment {
 func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 	s := &Snapshot{
 		Segments: old.Segments, Listed: old.Listed, Independent: old.Independent, NextMSN: old.NextMSN, Ended: old.Ended,
-		rendition: r, changed: make(chan struct{}),
+		Ranges: old.Ranges, rendition: r, changed: make(chan struct{}),
 	}
 	all := p.view.Load().Renditions
 	if len(all) < 2 {

@@ -43,7 +43,23 @@ type Part struct {
 	Gap bool
 	// ExpectCut tells that the next part is expected to begin a segment. It is for preload hints; it may be wrong.
 	ExpectCut bool
+	// Ranges are the date ranges from this part on; nil where they are as before it.
+	Ranges *RangeSet
 }
+
+// DateRange is something that holds for a stretch of the presentation (rfc8216bis 4.4.5.1).
+type DateRange struct {
+	// ID is that of one range only, for ever; Class and Value say what it is.
+	ID, Class, Value string
+	// Start is the date of the first frame that it holds for.
+	Start time.Time
+	// End is the date of the first frame that it holds for no more; zero while that is not known.
+	End time.Time
+}
+
+// RangeSet is all date ranges that a playlist may have to tell of, in the order of their beginnings. Those that ended before
+// the playlist's first segment are among them for a while, so that delta updates can name what was removed. Immutable.
+type RangeSet struct{ All []DateRange }
 
 // Segment is a media segment, or the one that is being made. A *Segment that a Snapshot points to does not change: the
 // one being made is copied for each part, sharing the parts before.
@@ -114,6 +130,8 @@ type Snapshot struct {
 	Listed int
 	// Independent tells that every listed and past segment could be decoded from its start.
 	Independent bool
+	// Ranges are the date ranges; nil when there never were any.
+	Ranges *RangeSet
 	// Reports on the other renditions.
 	Reports []Report
 	// Ended tells that nothing will follow.

@@ -1,0 +1,330 @@
+package packager
+
+import (
+	"slices"
+	"time"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/fmp4"
+	"pushcart/packager/window"
+)
+
+// How cards are marked in the media: "Carriage of ID3 Timed Metadata in CMAF", 2.2.
+const (
+	cueScheme = "https://aomedia.org/emsg/ID3"
+	cueValue  = "live.pushcart.cards"
+)
+
+// Bounds of cues.
+const (
+	// recentFrames is how many of the leading rendition's frames are remembered, to find the one that is meant.
+	recentFrames = 64
+	// mostAtOnce is how many states may begin with the same frame and all be sent, although only the last is ever seen.
+	mostAtOnce = 16
+	// mostRanges is how many date ranges are kept; the oldest closed ones go first.
+	mostRanges = 4096
+)
+
+// cue is a state bound to a frame.
+type cue struct {
+	at      window.Ticks // presentation time of the frame
+	date    time.Time    // of the frame
+	id      uint32
+	message []byte
+	open    []window.DateRange
+}
+
+// cues binds announcements to frames of the leading rendition, once for all renditions, and remembers what each of them
+// has still to carry.
+type cues struct {
+	waiting []Announcement // in order, for their frame
+	bound   []cue          // in order of time
+	base    int            // number of bound[0], counted from the first cue of all
+	lastID  uint32
+
+	frames [recentFrames]mark // a ring
+	next   int                // where the next frame goes in it
+
+	sets    []rangeSet // as the leading rendition published them; the last one is in force
+	setBase int        // number of sets[0]
+	ranged  int        // number of the first cue that no set has
+}
+
+// mark is a frame that was seen.
+type mark struct {
+	era int
+	pts window.Ticks
+}
+
+// rangeSet is the date ranges from a time on.
+type rangeSet struct {
+	at  window.Ticks
+	set *window.RangeSet
+}
+
+// newID numbers a message. The numbers begin with the time of day, so that those of a node's next life are others.
+func (p *Packager) newID() uint32 {
+	p.cues.lastID++
+	return p.cues.lastID
+}
+
+// seen notes a frame of the leading rendition and binds what was waiting for it.
+func (p *Packager) seen(w *writer, f *stream.Frame) {
+	c := &p.cues
+	var dropped int
+	c.waiting, dropped = p.inbox.take(c.waiting)
+	if dropped > 0 {
+		p.opt.Metrics.superseded.Add(float64(dropped))
+	}
+	pts, dts := inTicks(f.PTS, f.Track), inTicks(f.DTS, f.Track)
+	c.frames[c.next%recentFrames] = mark{p.era, pts}
+	c.next++
+	for len(c.waiting) > 0 {
+		a := &c.waiting[0]
+		at, late, ok := p.frameFor(w, a, pts, dts)
+		if !ok {
+			return
+		}
+		if late {
+			p.opt.Metrics.late.Inc()
+		}
+		p.bind(a, at)
+		c.waiting = slices.Delete(c.waiting, 0, 1)
+	}
+	if cap(c.waiting) > 64 {
+		c.waiting = nil
+	}
+}
+
+// frameFor finds the presentation time of the frame at which an announcement takes effect; false while it is not known.
+// pts and dts are those of the frame that has just come.
+func (p *Packager) frameFor(w *writer, a *Announcement, pts, dts window.Ticks) (at window.Ticks, late, ok bool) {
+	want := a.PTS
+	switch {
+	case a.Framed && a.Era > p.era:
+		return 0, false, false
+	case a.Framed && a.Era < p.era:
+		return pts, true, true
+	case a.Framed:
+	case a.At.IsZero() || p.current == nil:
+		return pts, false, true
+	default:
+		want = p.current.at + window.FromDuration(a.At.Sub(p.current.begin.Wall))
+	}
+	best, found := window.Ticks(0), false
+	for _, m := range p.cues.recent() {
+		if m.era == p.era && m.pts >= want && (!found || m.pts < best) {
+			best, found = m.pts, true
+		}
+	}
+	switch {
+	case !found:
+		return 0, false, false
+	case best-p.keyOffset < w.end-p.target:
+		return pts, true, true // that has been published for long
+	case best > dts+w.length():
+		return 0, false, false // a frame between may come, to be shown before it
+	}
+	return best, false, true
+}
+
+// recent is the frames remembered, in no order.
+func (c *cues) recent() []mark { return c.frames[:min(c.next, recentFrames)] }
+
+// bind makes a cue.
+func (p *Packager) bind(a *Announcement, at window.Ticks) {
+	c := &p.cues
+	if n := len(c.bound); n > 0 {
+		at = max(at, c.bound[n-1].at)
+	}
+	p.opt.Metrics.cues.Inc()
+	made := cue{at: at, date: p.dateOf(at), id: p.newID(), message: a.Message, open: a.Open}
+	same := 0
+	for same < len(c.bound) && c.bound[len(c.bound)-1-same].at == at {
+		same++
+	}
+	if same >= mostAtOnce {
+		p.opt.Metrics.superseded.Inc()
+		c.bound[len(c.bound)-1] = made
+		return
+	}
+	c.bound = append(c.bound, made)
+}
+
+// dateOf is the EXT-X-PROGRAM-DATE-TIME of a presentation time.
+func (p *Packager) dateOf(at window.Ticks) time.Time {
+	if p.current == nil {
+		return p.opt.Now()
+	}
+	return p.current.begin.Wall.Add(window.Duration(at - p.current.at)).Truncate(time.Millisecond)
+}
+
+// carries tells whether a rendition's media carry the messages: video does, and audio that goes alone.
+func (w *writer) carries() bool { return w.r.Video || w == w.p.lead }
+
+// messages appends the event messages that belong in front of the open part: those of cues that no earlier part of the
+// rendition had, and, where the part begins a segment, the state that holds at its first frame, for those who join there.
+func (w *writer) messages(b []byte) []byte {
+	p, c := w.p, &w.p.cues
+	if len(c.bound) == 0 || !w.carries() {
+		return b
+	}
+	first := inTicks(slices.Min(w.pts), w.track)
+	last := inTicks(slices.Max(w.pts), w.track)
+	leads := w == p.lead
+	w.cue = max(w.cue, c.base)
+	repeated := w.pending == nil
+	for ; w.cue < c.base+len(c.bound); w.cue++ {
+		next := &c.bound[w.cue-c.base]
+		if !leads && next.at > last {
+			break
+		}
+		if !repeated && next.at > first {
+			b, repeated = w.repeat(b, first), true
+		}
+		if next.at >= first-2*p.target { // older ones are of before this rendition was there
+			b = w.message(b, next.at, next.id, next.message)
+			repeated = repeated || next.at == first
+		}
+		w.state = next.message
+	}
+	if !repeated {
+		b = w.repeat(b, first)
+	}
+	return b
+}
+
+// repeat tells the state again, at a segment's first frame.
+func (w *writer) repeat(b []byte, at window.Ticks) []byte {
+	if w.state == nil {
+		return b
+	}
+	return w.message(b, at, w.pending.id, w.state)
+}
+
+func (w *writer) message(b []byte, at window.Ticks, id uint32, message []byte) []byte {
+	rate := w.track.ClockRate
+	return fmp4.AppendEvent(b, &fmp4.Event{
+		Scheme: cueScheme, Value: cueValue, Timescale: uint32(rate), Time: stream.Rescale(at, window.Rate, rate),
+		Duration: fmp4.UnknownDuration, ID: id, Message: message,
+	})
+}
+
+// forgetCues drops the cues that all renditions have, but for the last one: it is the state for a rendition that is to come.
+func (p *Packager) forgetCues() {
+	c := &p.cues
+	done := min(c.base+len(c.bound), c.ranged) - 1
+	for _, w := range []*writer{p.video, p.audio} {
+		if w != nil && w.carries() {
+			done = min(done, w.cue-1)
+		}
+	}
+	if done > c.base {
+		c.bound = slices.Delete(c.bound, 0, done-c.base)
+		c.base = done
+	}
+}
+
+// ranges returns the date ranges of the part that is about to be appended and ends at the given time; nil where they are as
+// before it. The leading rendition decides: cards that came and went within one of its parts are left out. The others follow
+// where they get as far.
+func (w *writer) ranges(end window.Ticks) *window.RangeSet {
+	p, c := w.p, &w.p.cues
+	if w == p.lead {
+		p.newRanges(w)
+	}
+	var found *window.RangeSet
+	for i := range c.sets {
+		if s := &c.sets[i]; c.setBase+i >= w.set && (w == p.lead || s.at < end) {
+			found, w.set = s.set, c.setBase+i+1
+		}
+	}
+	p.forgetCues()
+	p.forgetSets()
+	return found
+}
+
+// forgetSets drops the sets that all renditions have, but for the last one.
+func (p *Packager) forgetSets() {
+	c := &p.cues
+	done := c.setBase + len(c.sets) - 1
+	for _, w := range []*writer{p.video, p.audio} {
+		if w != nil {
+			done = min(done, w.set-1)
+		}
+	}
+	if done > c.setBase {
+		c.sets = slices.Delete(c.sets, 0, done-c.setBase)
+		c.setBase = done
+	}
+}
+
+// newRanges makes another set where cues came since the last one.
+func (p *Packager) newRanges(w *writer) {
+	c := &p.cues
+	from := max(c.ranged, c.base)
+	if from >= c.base+len(c.bound) {
+		return
+	}
+	fresh := c.bound[from-c.base:]
+	c.ranged = c.base + len(c.bound)
+	var old []window.DateRange
+	if n := len(c.sets); n > 0 {
+		old = c.sets[n-1].set.All
+	}
+	set := keptRanges(old, w.r.Load(), p.removedFor())
+	for i := range set {
+		if set[i].End.IsZero() {
+			set[i].End = vanished(set[i].ID, fresh)
+		}
+	}
+	for _, o := range fresh[len(fresh)-1].open {
+		if !slices.ContainsFunc(set, func(d window.DateRange) bool { return d.ID == o.ID }) {
+			o.Start = appeared(o.ID, fresh)
+			set = append(set, o)
+		}
+	}
+	if !slices.Equal(set, old) {
+		c.sets = append(c.sets, rangeSet{at: fresh[0].at, set: &window.RangeSet{All: set}})
+	}
+}
+
+// vanished is the date of the first cue without a range; zero when all have it.
+func vanished(id string, list []cue) time.Time {
+	for i := range list {
+		if !slices.ContainsFunc(list[i].open, func(d window.DateRange) bool { return d.ID == id }) {
+			return list[i].date
+		}
+	}
+	return time.Time{}
+}
+
+// appeared is the date of the first cue with a range, which the last one has.
+func appeared(id string, list []cue) time.Time {
+	i := slices.IndexFunc(list, func(c cue) bool {
+		return slices.ContainsFunc(c.open, func(d window.DateRange) bool { return d.ID == id })
+	})
+	return list[i].date
+}
+
+// removedFor is for how long ranges are remembered that ended before the first segment listed, so that a delta update can
+// tell of them: longer than such an update reaches back, and than most absences of a publisher.
+func (p *Packager) removedFor() time.Duration { return 20 * p.opt.Settings.MaxSegmentDuration }
+
+// keptRanges copies the ranges without those that ended too long ago.
+func keptRanges(old []window.DateRange, s *window.Snapshot, after time.Duration) []window.DateRange {
+	set := make([]window.DateRange, 0, len(old)+2)
+	var horizon time.Time
+	if len(s.Segments) > 0 {
+		horizon = s.Segments[s.Listed].Wall.Add(-after)
+	}
+	excess := len(old) + 2 - mostRanges
+	for _, d := range old {
+		if !d.End.IsZero() && (d.End.Before(horizon) || excess > 0) {
+			excess--
+			continue
+		}
+		set = append(set, d)
+	}
+	return set
+}
