@@ -7,6 +7,9 @@ type Screen interface {
 	// Announce puts a state on the timeline. States come in the order of their sequence, each replaces the one before,
 	// and none takes effect before one that came earlier. It does not block.
 	Announce(Announcement)
+	// Clock is the time of capture that the stream has reached, which may differ from the node's clock by what lies between
+	// camera and node. Scheduled commands go by it: their timer runs out when Clock, not the node's clock, reaches At.
+	Clock() time.Time
 }
 
 // Announcement is one state of the slots on its way into the media. It is immutable.

@@ -77,6 +77,7 @@ func (p *Packager) seen(w *writer, f *stream.Frame) {
 		p.opt.Metrics.superseded.Add(float64(dropped))
 	}
 	pts, dts := inTicks(f.PTS, f.Track), inTicks(f.DTS, f.Track)
+	p.ahead.Store(int64(p.dateOf(pts).Sub(p.opt.Now())))
 	c.frames[c.next%recentFrames] = mark{p.era, pts}
 	c.next++
 	for len(c.waiting) > 0 {
@@ -159,6 +160,10 @@ func (p *Packager) dateOf(at window.Ticks) time.Time {
 	return p.current.begin.Wall.Add(window.Duration(at - p.current.at)).Truncate(time.Millisecond)
 }
 
+// Clock is the time of capture that the stream has reached: that of the newest frame, moved on with the clock since it came.
+// Before the first frame it is the clock. It may be called from any goroutine.
+func (p *Packager) Clock() time.Time { return p.opt.Now().Add(time.Duration(p.ahead.Load())) }
+
 // carries tells whether a rendition's media carry the messages: video does, and audio that goes alone.
 func (w *writer) carries() bool { return w.r.Video || w == w.p.lead }
 
@@ -173,7 +178,7 @@ func (w *writer) messages(b []byte) []byte {
 	last := inTicks(slices.Max(w.pts), w.track)
 	leads := w == p.lead
 	w.cue = max(w.cue, c.base)
-	repeated := w.pending == nil
+	repeated := w.repeatAs == 0
 	for ; w.cue < c.base+len(c.bound); w.cue++ {
 		next := &c.bound[w.cue-c.base]
 		if !leads && next.at > last {
@@ -191,6 +196,7 @@ func (w *writer) messages(b []byte) []byte {
 	if !repeated {
 		b = w.repeat(b, first)
 	}
+	w.repeatAs = 0
 	return b
 }
 
@@ -199,7 +205,7 @@ func (w *writer) repeat(b []byte, at window.Ticks) []byte {
 	if w.state == nil {
 		return b
 	}
-	return w.message(b, at, w.pending.id, w.state)
+	return w.message(b, at, w.repeatAs, w.state)
 }
 
 func (w *writer) message(b []byte, at window.Ticks, id uint32, message []byte) []byte {

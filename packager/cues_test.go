@@ -392,3 +392,16 @@ func TestAnnounceFromManyGoroutines(t *testing.T) {
 	wg.Wait()
 	g.check("video")
 }
+
+// TestClockFollowsTheFrames: a publisher that sends ahead of time takes the stream's clock with it.
+func TestClockFollowsTheFrames(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	if got := g.Clock(); !got.Equal(epoch) {
+		t.Errorf("before the first frame the clock says %v", got)
+	}
+	g.feed(100, 25, false, noReorder, func(int, int64) {})
+	if got, want := g.Clock(), epoch.Add(99*40*time.Millisecond); !got.Equal(want) {
+		t.Errorf("clock %v, want the last frame's %v", got, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"pushcart/internal/stream"
@@ -59,6 +60,7 @@ type Packager struct {
 
 	inbox inbox // announcements of other goroutines
 	cues  cues
+	ahead atomic.Int64 // date of the newest frame less the clock when it came, ns
 }
 
 // New makes a packager that writes into a presentation of its own.

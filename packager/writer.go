@@ -32,15 +32,17 @@ type writer struct {
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
 
-	cue   int    // number of the first cue that no part has carried
-	state []byte // message of the last one that did
-	set   int    // number of the first set of date ranges that no part has had
-	front []byte // event messages of the part that is being written
+	cue      int    // number of the first cue that no part has carried
+	state    []byte // message of the last one that did
+	repeatAs uint32 // number of the message that tells the state again in this segment; 0 once it has
+	set      int    // number of the first set of date ranges that no part has had
+	front    []byte // event messages of the part that is being written
 }
 
 // begin makes the next part the first one behind c.
 func (w *writer) begin(c *cut) {
 	w.pending = c
+	w.repeatAs = c.id
 	w.segment = w.end
 	w.started = true
 }
