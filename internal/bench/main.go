@@ -61,6 +61,7 @@ var benchmarks = []struct {
 	{"c", "requests per second", throughputRow},
 	{"d", "memory", memoryRow},
 	{"e", "glass to glass", glassRow},
+	{"f", "cards", cardsRow},
 }
 
 func main() {
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "node", "bin/pushcart", "the node's program")
-	f.StringVar(&o.rows, "rows", "a,b,c,d,e", "which benchmarks to run")
+	f.StringVar(&o.rows, "rows", "a,b,c,d,e,f", "which benchmarks to run")
 	f.IntVar(&o.runs, "runs", 3, "how many runs to take the median of")
 	f.DurationVar(&o.seconds, "seconds", 8*time.Second, "how long one measurement takes, such as 8s")
 	f.BoolVar(&o.quick, "quick", false, "shorter and less exact")
