@@ -25,12 +25,13 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-COPY --from=web /src/overlay/web/dist/site/ overlay/web/dist/site/
+COPY --from=web /src/overlay/web/dist/ overlay/web/dist/
 # Empty, the program says "dev" and "unknown".
 ARG VERSION=
 ARG COMMIT=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
-    -o /out/pushcart ./cmd/pushcart
+    -o /out/pushcart ./cmd/pushcart \
+    && mkdir -m 0700 /out/data
 
 # What runs.
 FROM ${BASE_IMAGE}
@@ -46,13 +47,18 @@ RUN apt-get update \
         ffmpeg \
     && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
 COPY --from=program /out/pushcart /usr/local/bin/pushcart
+# What the node keeps: the journals of cards, the key that signs them and the operator's token. A volume that docker makes
+# takes the owner from here; a folder of the host has to be given to user 10001.
+COPY --from=program --chown=10001:10001 /out/data /var/lib/pushcart
+ENV PUSHCART_DATA_DIRECTORY=/var/lib/pushcart
+VOLUME /var/lib/pushcart
 
 # Publishers reach a container from outside, never over loopback: without configured keys nobody could publish. So the
 # node makes a key when it starts and prints it. Configured keys come before it.
 ENV PUSHCART_PUBLISH_GENERATE_KEY=true
 
-# By number, so that Kubernetes sees that it is not root. The account needs no name and no home: the node writes no files,
-# and runs on a read-only root.
+# By number, so that Kubernetes sees that it is not root. The account needs no name and no home: the node writes to the
+# volume alone, and runs on a read-only root.
 USER 10001:10001
 EXPOSE 1935 8080
 STOPSIGNAL SIGTERM

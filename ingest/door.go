@@ -79,7 +79,10 @@ type Publication interface {
 	// ClockRate, from any origin, one origin for all tracks. Era is ignored and Wall may be zero. The frame and its
 	// payload are lent for the call. An error is a *Refusal and ends the session.
 	Write(*stream.Frame) error
-	// WriteData takes a timed message; PTS as in Write, in 1/90,000 s.
+	// WriteData takes a timed message, for good. PTS is the publisher's time of the message, in 1/90,000 s, by the clock of
+	// the frames' DTS: the message belongs to the frame of that DTS, or to the first one behind it, of video where there is
+	// video. A message that came within a frame has that frame's DTS and is written after it. The message is passed on after
+	// its frame with that frame's place on the timeline; until the frame has come it waits. Era and Trusted are ignored.
 	WriteData(*stream.Data) error
 	// Drop counts something that was thrown away before it became a frame.
 	Drop(DropReason)
@@ -98,4 +101,6 @@ const (
 	DropDamaged        DropReason = "damaged"
 	DropUnknownMessage DropReason = "unknown_message"
 	DropOldTime        DropReason = "time_went_back"
+	DropLargeMessage   DropReason = "message_too_large"
+	DropExcessMessage  DropReason = "too_many_messages"
 )

@@ -66,7 +66,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	p := &publication{door: d, name: name, protocol: req.Protocol}
+	p := &publication{door: d, name: name, protocol: req.Protocol, trusted: credential != loopback}
 	s, err := d.opt.Hub.Publish(name, stream.Publisher{
 		Credential: credential, Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
 		Kick: func(cause error) { p.kicked(req, cause) },
@@ -84,6 +84,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 	p.session = s
 	era, end := s.Start()
 	p.time = newTimeline(era, end, s.NextEra)
+	p.messages = newBinder(p.time, s.WriteData)
 	p.log = d.opt.Log.With("stream", name, "protocol", req.Protocol, "remote", req.Remote)
 	p.log.Info("publisher arrived", "agent", req.Agent, "era", era)
 	d.opt.Metrics.opened(req.Protocol)
@@ -130,6 +131,8 @@ type publication struct {
 	session  *stream.Session
 	log      *slog.Logger
 	time     *timeline
+	messages *binder
+	trusted  bool  // let in by a configured key
 	keyless  int64 // DTS of the first video frame while no key frame came, in ticks
 	waiting  bool  // keyless is set
 	keyed    bool  // a key frame came
@@ -151,6 +154,7 @@ func (p *publication) SetTrack(t *stream.Track) error {
 	if err := p.session.SetTrack(t); err != nil {
 		return gone(err)
 	}
+	p.messages.declare(t)
 	p.log.Info("track", "id", t.ID, "codec", t.Codec.String(), "codecs", t.CodecString,
 		"width", t.Width, "height", t.Height, "sample_rate", t.SampleRate, "channels", t.Channels)
 	return nil
@@ -180,11 +184,16 @@ func (p *publication) Write(f *stream.Frame) error {
 		}
 		p.keyed = true
 	}
-	if !p.time.place(f, p.door.opt.Now()) {
+	now := p.door.opt.Now()
+	if !p.time.place(f, now) {
 		p.Drop(DropOldTime)
 		return nil
 	}
 	if err := p.session.Write(f); err != nil {
+		return gone(err)
+	}
+	p.messages.note(f)
+	if err := p.messages.settle(now); err != nil {
 		return gone(err)
 	}
 	return nil
@@ -205,8 +214,8 @@ func (p *publication) noKey(f *stream.Frame) error {
 
 // WriteData implements Publication.
 func (p *publication) WriteData(d *stream.Data) error {
-	d.Era, d.PTS = p.time.data(d.PTS)
-	if err := p.session.WriteData(d); err != nil {
+	d.Trusted = p.trusted
+	if err := p.messages.add(d, p.door.opt.Now()); err != nil {
 		return gone(err)
 	}
 	return nil
@@ -221,6 +230,7 @@ func (p *publication) Drop(reason DropReason) {
 // Close implements Publication.
 func (p *publication) Close(cause error) {
 	p.closing.Do(func() {
+		p.messages.flush() // no frame comes any more; an error says that nobody is there to take them
 		p.session.Close()
 		var r *Refusal
 		switch {

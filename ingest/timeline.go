@@ -244,11 +244,3 @@ func (t *trackTime) smooth(sent, length int64, rate int) (at int64, ok bool) {
 	t.expect = at + length
 	return at, true
 }
-
-// data places a timed message by the clock of the era's first track.
-func (tl *timeline) data(pts90k int64) (era int, at int64) {
-	if !tl.started {
-		return tl.era, tl.base
-	}
-	return tl.era, max(pts90k+tl.offset, 0)
-}

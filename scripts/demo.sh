@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts a node with its defaults, publishes a moving, talking picture to it and prints the page that plays it.
-# Ctrl-C ends all of it.
+# Starts a node with its defaults, publishes a moving, talking picture to it, shows a product over it and prints the pages that
+# play it and that change what is shown. Ctrl-C ends all of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,15 +10,28 @@ stop() {
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -f "$speech"
+  [ -z "$scratch" ] || rm -rf "$scratch"
   echo "demo: all stopped"
 }
 speech=$(mktemp --suffix=.wav)
+scratch=
 trap stop EXIT
 trap 'exit 0' INT TERM
 
 rtmp=${PUSHCART_RTMP_ADDRESS:-:1935}
 http=${PUSHCART_HTTP_ADDRESS:-:8080}
 page="http://localhost:${http##*:}"
+
+# What the node keeps goes with the demo, unless it is told where to stay.
+if [ -z "${PUSHCART_DATA_DIRECTORY:-}" ]; then
+  scratch=$(mktemp -d)
+  export PUSHCART_DATA_DIRECTORY=$scratch
+fi
+url=
+if [ -z "${PUSHCART_CARDS_HOSTS+set}" ]; then
+  export PUSHCART_CARDS_HOSTS=shop.example.com
+  url='"url": "https://shop.example.com/lamp",'
+fi
 
 bin/pushcart serve &
 node=$!
@@ -46,10 +59,31 @@ fi
   -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/demo") &
 pids+=("$!")
 
+# Two products, one of which is shown at once: the sale ends in a quarter of an hour.
+card() {
+  bin/pushcart card --url "http://127.0.0.1:${http##*:}" --stream demo "$@" >/dev/null || echo "demo: goes on without this product" >&2
+}
+card put - <<JSON
+{"id": "lamp", "name": {"en": "Desk lamp", "de": "Schreibtischlampe", "ar": "مصباح مكتب"}, $url "brand": "Lumen",
+ "offers": [{"price": "19.99", "priceCurrency": "EUR", "availability": "LimitedAvailability", "inventoryLevel": 12, "pushcart:priorPrice": "29.99"}],
+ "pushcart:promotion": {"label": {"en": "Flash sale", "de": "Blitzangebot"}, "endsAt": "$(date -u -d '+15 minutes' +%Y-%m-%dT%H:%M:%SZ)"}}
+JSON
+card put - <<'JSON'
+{"id": "mug", "name": {"en": "Mug", "de": "Becher"}, "offers": [{"price": "8.50", "priceCurrency": "EUR"}],
+ "pushcart:coupon": {"code": "TEA10", "label": {"en": "10 % off", "de": "10 % Rabatt"}}}
+JSON
+card show lamp
+
+# A token from the configuration is known to whoever wrote that.
+studio="$page/studio/demo"
+token=$PUSHCART_DATA_DIRECTORY/operator.token
+[ ! -r "$token" ] || studio="$studio#token=$(<"$token")"
+
 cat <<TEXT
 
   ------------------------------------------------------------
    The show is on:   $page/watch/demo
+   Its studio:       $studio
    All streams:      $page/
    Go live yourself: rtmp://localhost:${rtmp##*:}/live  with the stream key  demo2
    Ctrl-C ends the demo.

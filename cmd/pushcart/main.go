@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -26,16 +27,29 @@ type commands struct {
 	Check   checkCommand   `cmd:"" help:"Tell each mistake in a configuration file and where it is."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Health  healthCommand  `cmd:"" help:"Ask the running node whether it is well; for container health checks."`
+	Card    cardCommand    `cmd:"" help:"Write, show and follow a show's product cards."`
 }
 
 // surroundings is what commands know of the world.
 type surroundings struct {
 	env            []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
+// variable returns an environment variable; "" when it is not there.
+func (s surroundings) variable(name string) string {
+	value := ""
+	for _, e := range s.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v // of one that is there twice, the last counts
+		}
+	}
+	return value
+}
+
 func main() {
-	os.Exit(run(os.Args[1:], surroundings{env: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
+	os.Exit(run(os.Args[1:], surroundings{env: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // run runs one command line and returns the exit code.

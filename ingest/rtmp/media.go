@@ -23,6 +23,10 @@ const (
 	// longestOffset is how far composition may be from decoding, in ms: more than any encoder reorders. A frame beyond
 	// it would move the whole stream's time.
 	longestOffset = 10_000
+	// largestData is the size in bytes of the longest data message taken.
+	largestData = 16 << 10
+	// mostData is how many messages may come in a second, data messages and those within pictures; as many may come at once.
+	mostData = 200
 	// changesAtOnce is how many changes of codec data may come in a burst; after that, one a second.
 	changesAtOnce = 16
 )
@@ -43,6 +47,8 @@ type tracks struct {
 	aconfig     []byte    // as given
 	changes     float64   // tracks declared, less one for each second since
 	changedAt   time.Time // when changes was brought up to date
+	dataLevel   float64   // messages that came, less mostData for each second since
+	dataAt      time.Time // when dataLevel was brought up to date
 	otherTracks bool      // it was logged that there are some
 	badConfig   bool      // it was logged that codec data cannot be used
 }
@@ -122,40 +128,11 @@ func (s *session) part(typ byte, at uint32, body []byte) error {
 		return s.video(at, body)
 	case typeAudio:
 		return s.audio(at, body)
-	case typeDataAMF0:
+	case typeDataAMF0, typeDataAMF3:
 		return s.data(at, body)
 	}
 	s.ignore(ignoredType)
 	return nil
-}
-
-// data hands a timed message on.
-func (s *session) data(at uint32, body []byte) error {
-	// Data of AMF3 sessions has a zero in front of AMF0 values; no AMF0 message begins with the number 0.
-	if len(body) > 0 && body[0] == 0 {
-		body = body[1:]
-	}
-	args, err := decodeAMF(body)
-	if err != nil {
-		s.ignore(ignoredData)
-		s.pub.Drop(ingest.DropUnknownMessage)
-		return nil
-	}
-	if str(args, 0) == "@setDataFrame" {
-		args = args[1:]
-	}
-	name := str(args, 0)
-	switch name {
-	case "onMetaData", "onTextData", "onCuePoint":
-	default:
-		s.ignore(ignoredDataName)
-		return nil
-	}
-	d := stream.Data{Name: name, PTS: 90 * s.clock.peek(at)}
-	for _, v := range args[1:] {
-		d.Values = append(d.Values, plain(v))
-	}
-	return s.pub.WriteData(&d)
 }
 
 // tag is one frame, or codec data, as it stands in a message.

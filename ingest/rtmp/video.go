@@ -117,6 +117,15 @@ func (s *session) videoFrame(t tag) error {
 		s.pub.Drop(ingest.DropDamaged)
 		return nil
 	}
+	dts := 90*ms + t.nanos*90/1_000_000
+	if err := s.picture(&sample, ms, dts, t.offset); err != nil {
+		return err
+	}
+	return s.userData(dts)
+}
+
+// picture passes a sample on, if there is one and it can be decoded.
+func (s *session) picture(sample *codec.Sample, ms, dts, offset int64) error {
 	if sample.Changed {
 		if err := s.newVideoTrack(); err != nil {
 			return err
@@ -130,8 +139,7 @@ func (s *session) videoFrame(t tag) error {
 	} else if s.needKey {
 		return s.noKey(ms)
 	}
-	dts := 90*ms + t.nanos*90/1_000_000
-	s.frame = stream.Frame{Track: s.vtrack, DTS: dts, PTS: dts + 90*t.offset, Key: sample.Key, Payload: sample.Payload}
+	s.frame = stream.Frame{Track: s.vtrack, DTS: dts, PTS: dts + 90*offset, Key: sample.Key, Payload: sample.Payload}
 	return s.pub.Write(&s.frame)
 }
 

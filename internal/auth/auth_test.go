@@ -111,7 +111,7 @@ func TestNewKeysErrors(t *testing.T) {
 		{"short hash", []Entry{{"show", "sha256:abcd"}}, `entry 1: the key cannot be used: after "sha256:" stand 64 hexadecimal digits, ` +
 			"as printed by: printf %s SECRET | sha256sum"},
 		{"twice", []Entry{{"show", "secret-one"}, {"*", "secret-one"}, {"show", hashed("secret-one")}},
-			"entry 3: the key cannot be used: entry 1 has the same key for the same stream"},
+			"entry 3: the key cannot be used: entry 1 has the same secret for the same stream"},
 		{"all at once", []Entry{{"", ""}, {"show", "short"}},
 			"entry 1: the stream cannot be used: it is empty; entry 1: the key cannot be used: it is empty; " +
 				"entry 2: the key cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
@@ -162,6 +162,61 @@ func TestStore(t *testing.T) {
 		s.Store([]*Keys{a, b}[i%2])
 	}
 	readers.Wait()
+}
+
+func TestPermits(t *testing.T) {
+	k := mustKeys(t, Entry{"show1", "secret-one"}, Entry{"show2", hashed("secret-two")}, Entry{"*", "master-key"})
+	tests := []struct {
+		stream, secret string
+		ok             bool
+	}{
+		{"show1", "secret-one", true},
+		{"show2", "secret-two", true},
+		{"show1", "master-key", true},
+		{"other", "master-key", true},
+		{"show2", "secret-one", false},
+		{"show1", "secret-on", false},
+		{"show1", "", false},
+		// A publisher's secret may stand for its stream; an operator's token never does.
+		{"", "secret-one", false},
+		{"secret-one", "", false},
+		{"", "master-key", false},
+		{"", "", false},
+	}
+	for _, tt := range tests {
+		if c, ok := k.Permits(tt.stream, tt.secret); ok != tt.ok || (c != "") != ok {
+			t.Errorf("Permits(%q, %q) = %q, %v; want %v", tt.stream, tt.secret, c, ok, tt.ok)
+		}
+	}
+	var none *Keys
+	if _, ok := none.Permits("show1", "secret-one"); ok {
+		t.Error("no keys let somebody in")
+	}
+}
+
+func TestWatch(t *testing.T) {
+	var s Store
+	before, changed := s.Watch()
+	if _, again := s.Watch(); before != nil || again != changed {
+		t.Error("two who watch the same keys wait for different things")
+	}
+	select {
+	case <-changed:
+		t.Fatal("keys changed although nobody stored any")
+	default:
+	}
+	a := mustKeys(t, Entry{"show", "secret-a"})
+	s.Store(a)
+	<-changed
+	now, next := s.Watch()
+	select {
+	case <-next:
+		t.Error("keys changed twice")
+	default:
+	}
+	if now != a || s.Load() != a {
+		t.Error("the keys are not those that were stored")
+	}
 }
 
 func TestValidName(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"strings"
-	"sync/atomic"
+	"sync"
 )
 
 // AnyStream in an Entry lets its key publish under any name.
 const AnyStream = "*"
 
-// Entry is one stream key as the operator gives it.
+// Entry is one stream key, or one operator token, as it is configured.
 type Entry struct {
 	// Stream is the name that the key is for, or AnyStream.
 	Stream string
@@ -37,7 +37,7 @@ func (e *EntryError) Error() string {
 // Unwrap returns Err.
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// Keys is a fixed set of stream keys. A nil *Keys is an empty set. It is safe for use from many goroutines.
+// Keys is a fixed set of stream keys or of operator tokens. A nil *Keys is an empty set. It is safe for use from many goroutines.
 type Keys struct{ all []key }
 
 type key struct {
@@ -79,7 +79,7 @@ func NewKeys(entries []Entry) (*Keys, error) {
 		}
 		d := digestOf(e.Key)
 		if first, ok := seen[pair{e.Stream, d}]; ok {
-			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: fmt.Errorf("entry %d has the same key for the same stream", first+1)})
+			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: fmt.Errorf("entry %d has the same secret for the same stream", first+1)})
 			continue
 		}
 		seen[pair{e.Stream, d}] = i
@@ -140,11 +140,49 @@ func (k *Keys) checkAlone(secret string) (found Credential, name string, ok bool
 	return found, name, true
 }
 
+// Permits tells whether a secret is the stream's, or one for any stream, and whose it is. Unlike Check it takes nothing for
+// granted that was not said: without a name or without a secret the answer is no.
+//
+// Every key is looked at, in constant time, so that the time taken tells nothing about the secrets.
+func (k *Keys) Permits(stream, secret string) (Credential, bool) {
+	if stream == "" || secret == "" {
+		return "", false
+	}
+	c, _, ok := k.Check(stream, secret)
+	return c, ok
+}
+
 // Store holds the keys in force, to be read and replaced from any goroutine. The zero value holds no keys.
-type Store struct{ current atomic.Pointer[Keys] }
+type Store struct {
+	mu      sync.RWMutex // guards what follows
+	current *Keys
+	changed chan struct{} // closed by the next Store; nil while nobody watches
+}
 
 // Load returns the keys in force; nil, which is an empty set, before the first Store.
-func (s *Store) Load() *Keys { return s.current.Load() }
+func (s *Store) Load() *Keys {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.current
+}
+
+// Watch returns the keys in force and a channel that is closed once others are.
+func (s *Store) Watch() (*Keys, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.current, s.changed
+}
 
 // Store puts other keys in force. Publishers that are already live are not asked again.
-func (s *Store) Store(k *Keys) { s.current.Store(k) }
+func (s *Store) Store(k *Keys) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = k
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}

@@ -11,6 +11,7 @@ import (
 const (
 	avcSlice  = 1
 	avcIDR    = 5
+	avcSEI    = 6
 	avcSPS    = 7
 	avcPPS    = 8
 	avcAUD    = 9
@@ -147,6 +148,8 @@ func avcNAL(nal []byte) nalClass {
 		return nalSPS
 	case t == avcPPS:
 		return nalPPS
+	case t == avcSEI:
+		return nalSEI
 	case t == avcAUD || t == avcFiller:
 		return nalDrop
 	}

@@ -19,6 +19,8 @@ const (
 	hevcPPS       = 34
 	hevcAUD       = 35
 	hevcFiller    = 38
+	hevcPrefixSEI = 39
+	hevcSuffixSEI = 40
 )
 
 // ptlSize is the size of the general part of profile_tier_level (ITU-T H.265 7.3.3), which the record repeats bit for
@@ -264,6 +266,8 @@ func hevcNAL(nal []byte) nalClass {
 		return nalVPS + nalClass(t-hevcVPS)
 	case t == hevcAUD || t == hevcFiller:
 		return nalDrop
+	case t == hevcPrefixSEI || t == hevcSuffixSEI:
+		return nalSEI
 	}
 	return nalKeep
 }

@@ -15,6 +15,7 @@ const (
 	nalDrop                    // delimiters and filler: of no use in a file
 	nalPicture                 // part of a picture
 	nalKey                     // part of a picture at which decoding can start
+	nalSEI                     // supplemental enhancement information: goes into the sample, and is looked into
 	nalVPS                     // parameter sets belong in the record; in the order of setKind
 	nalSPS
 	nalPPS
@@ -25,6 +26,9 @@ const (
 // in a buffer of v's.
 func (v *Video) readNALs(au []byte) (Sample, error) {
 	var s Sample
+	if v.user.some() {
+		v.user.reset()
+	}
 	var out []byte // what stays so far
 	if v.lenSize != 4 {
 		out = v.scratch[:0]
@@ -60,6 +64,8 @@ func (v *Video) readNALs(au []byte) (Sample, error) {
 			picture = true
 		case nalKey:
 			picture, s.Key = true, true
+		case nalSEI:
+			v.user.read(nal, v.nalHeader())
 		}
 		switch {
 		case v.lenSize != 4:
@@ -98,6 +104,14 @@ func (v *Video) classify(nal []byte) nalClass {
 		return hevcNAL(nal)
 	}
 	return avcNAL(nal)
+}
+
+// nalHeader is the size of a NAL unit's header (ITU-T H.264 7.3.1, H.265 7.3.1.2).
+func (v *Video) nalHeader() int {
+	if v.codec == stream.HEVC {
+		return 2
+	}
+	return 1
 }
 
 // inBand takes a parameter set that came with the pictures. Usually it repeats what the record has.

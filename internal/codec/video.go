@@ -40,6 +40,7 @@ type Video struct {
 	scratch []byte // where samples are rebuilt that do not fit in place
 	seqOBU  []byte // AV1: payload of the sequence header in force
 	reduced bool   // AV1: reduced_still_picture_header of it
+	user    userData
 }
 
 // properties are what codec data says of a track.
@@ -104,6 +105,11 @@ func (v *Video) Read(au []byte) (Sample, error) {
 	}
 	return v.readNALs(au)
 }
+
+// UserData returns the texts of the SEI messages with our UUID in the access unit that was read last, in their order: see
+// userDataUUID. They are valid until the next Read, may have come without a picture, and are of no use after an error. The
+// sample keeps the messages, too. lost counts those that were cut off, or beyond what an access unit may have.
+func (v *Video) UserData() (texts [][]byte, lost int) { return v.user.messages, v.user.lost }
 
 // checkPicture takes over a picture size if it is one.
 func (p *properties) checkPicture(width, height int) error {

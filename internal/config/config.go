@@ -19,6 +19,10 @@ type Config struct {
 	Admin   Admin   `yaml:"admin"`
 	Publish Publish `yaml:"publish"`
 	HLS     HLS     `yaml:"hls"`
+	Cards   Cards   `yaml:"cards"`
+	Studio  Studio  `yaml:"studio"`
+	Node    Node    `yaml:"node"`
+	Data    Data    `yaml:"data"`
 }
 
 // Log says what is logged, on standard error.
@@ -115,6 +119,40 @@ type HLS struct {
 	DVR Duration `yaml:"dvr" reload:"new-stream" range:"3s 6h"`
 }
 
+// Cards is what product cards may hold and where they may come from.
+type Cards struct {
+	// Hosts are the hosts that the URLs of cards may point to, as card.ValidHostPattern has them. None allows no URL.
+	Hosts []string `yaml:"hosts" reload:"live"`
+	// InBand tells whether streams take cards that come with the media, unless they have a setting of their own.
+	InBand bool `yaml:"in_band" reload:"live"`
+}
+
+// Studio says who may run a show's cards.
+type Studio struct {
+	// Tokens are the operators' tokens. With none, the node makes one for all streams and keeps it in the data folder.
+	Tokens []Token `yaml:"tokens" reload:"live"`
+}
+
+// Token lets whoever has it use the studio and the card API.
+type Token struct {
+	// Stream is the name that the token is for, or "*" for any.
+	Stream string `yaml:"stream"`
+	// Token is the secret or its hash.
+	Token Secret `yaml:"token"`
+}
+
+// Node is where this node stands.
+type Node struct {
+	// Region of the node's viewers; "" is not known.
+	Region Region `yaml:"region" reload:"live"`
+}
+
+// Data is what the node keeps on disk.
+type Data struct {
+	// Directory for journals, the signing key and the operator token; made when it is not there.
+	Directory string `yaml:"directory" reload:"restart"`
+}
+
 // Default returns the built-in settings.
 func Default() *Config {
 	return &Config{
@@ -148,6 +186,8 @@ func Default() *Config {
 			PartDuration:       Duration(200 * time.Millisecond),
 			DVR:                Duration(60 * time.Second),
 		},
+		Cards: Cards{InBand: true},
+		Data:  Data{Directory: "pushcart-data"},
 	}
 }
 
@@ -165,6 +205,15 @@ func (c *Config) AuthEntries() []auth.Entry {
 	entries := make([]auth.Entry, len(c.Publish.Keys))
 	for i, k := range c.Publish.Keys {
 		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key)}
+	}
+	return entries
+}
+
+// TokenEntries are the operators' tokens as package auth takes them.
+func (c *Config) TokenEntries() []auth.Entry {
+	entries := make([]auth.Entry, len(c.Studio.Tokens))
+	for i, t := range c.Studio.Tokens {
+		entries[i] = auth.Entry{Stream: t.Stream, Key: string(t.Token)}
 	}
 	return entries
 }

@@ -74,7 +74,8 @@ func unknown(name, section string, t reflect.Type) string {
 		return fmt.Sprintf("is not a setting; did you mean %q?", s)
 	}
 	for _, s := range settings() {
-		if s.key == name || strings.HasSuffix(s.key, "."+name) {
+		elsewhere := s.key == name || strings.HasSuffix(s.key, "."+name)
+		if inList := strings.HasSuffix(section, "]"); elsewhere && !inList {
 			return fmt.Sprintf("is not a setting; did you mean %s?", s.key)
 		}
 	}
@@ -110,7 +111,7 @@ func (l *loader) value(n ast.Node, v reflect.Value, tag reflect.StructTag, key s
 	}
 }
 
-// list takes a YAML list into the slice v, whose elements are structs that need all of their keys.
+// list takes a YAML list into the slice v, whose elements are texts, or structs that need all of their keys.
 func (l *loader) list(n ast.Node, v reflect.Value, key string, at place) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
@@ -123,6 +124,11 @@ func (l *loader) list(n ast.Node, v reflect.Value, key string, at place) {
 		e := reflect.New(v.Type().Elem()).Elem()
 		at := l.at(startOf(item))
 		l.places[path] = at
+		if e.Kind() != reflect.Struct {
+			l.value(item, e, "", path, at)
+			all = reflect.Append(all, e)
+			continue
+		}
 		l.fields(item, e, path+".")
 		for _, name := range keysOf(e.Type()) {
 			if _, ok := l.places[path+"."+name]; !ok && !l.wrong[path] {

@@ -10,7 +10,7 @@ import (
 type Change struct {
 	// Key of the setting: "hls.part_duration".
 	Key string
-	// Old and New are the values for people; of stream keys they tell the streams only.
+	// Old and New are the values for people; of keys and tokens they tell the streams only.
 	Old, New string
 	// Class says when the change takes effect.
 	Class Class
@@ -35,20 +35,22 @@ func Diff(old, new *Config) []Change {
 
 // show writes a value for people.
 func show(v reflect.Value) string {
-	switch keys := v.Interface().(type) {
-	case []Key:
-		if len(keys) == 0 {
-			return "none"
+	switch {
+	case v.Kind() == reflect.Slice && v.Len() == 0:
+		return "none"
+	case v.Kind() == reflect.Slice:
+		items := make([]string, v.Len())
+		prefix := ""
+		for i := range items {
+			e := v.Index(i)
+			if e.Kind() == reflect.Struct {
+				e, prefix = e.Field(0), "for " // the stream; what follows is a secret
+			}
+			items[i] = e.String()
 		}
-		streams := make([]string, len(keys))
-		for i, k := range keys {
-			streams[i] = k.Stream
-		}
-		return "for " + strings.Join(streams, ", ")
-	default:
-		if v.Kind() == reflect.String && v.Len() == 0 {
-			return `""`
-		}
-		return fmt.Sprint(keys)
+		return prefix + strings.Join(items, ", ")
+	case v.Kind() == reflect.String && v.Len() == 0:
+		return `""`
 	}
+	return fmt.Sprint(v.Interface())
 }

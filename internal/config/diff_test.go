@@ -12,11 +12,17 @@ func TestDiff(t *testing.T) {
 	b.RTMP.Address = ""
 	b.HTTP.MaxConnections = 5
 	b.Publish.Keys = []Key{{"show1", "long-secret"}, {"*", "other-secret"}}
+	b.Cards.Hosts = []string{"a.example.com", "*.b.example.com"}
+	b.Studio.Tokens = []Token{{"show1", "long-secret"}}
+	b.Node.Region = "DE"
 	want := []Change{
 		{"rtmp.address", ":1935", `""`, ReloadRestart},
 		{"http.max_connections", "20000", "5", ReloadLive},
 		{"publish.keys", "none", "for show1, *", ReloadLive},
 		{"hls.part_duration", "200ms", "300ms", ReloadNewStream},
+		{"cards.hosts", "none", "a.example.com, *.b.example.com", ReloadLive},
+		{"studio.tokens", "none", "for show1", ReloadLive},
+		{"node.region", `""`, "DE", ReloadLive},
 	}
 	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -90,9 +90,10 @@ func factsOf(s setting) string {
 		reflect.TypeFor[Word](): "word", reflect.TypeFor[Address](): "address", reflect.TypeFor[Duration](): "duration",
 		reflect.TypeFor[Size](): "size", reflect.TypeFor[Bitrate](): "bit rate", reflect.TypeFor[int](): "number",
 		reflect.TypeFor[string](): "text", reflect.TypeFor[bool](): "true or false", reflect.TypeFor[[]Key](): "list",
+		reflect.TypeFor[[]Token](): "list", reflect.TypeFor[[]string](): "list", reflect.TypeFor[Region](): "country",
 	}[s.typ]
 	value := fmt.Sprint(s.in(Default()))
-	if kind == "address" || kind == "text" {
+	if kind == "address" || kind == "text" || kind == "country" {
 		value = fmt.Sprintf("%q", value)
 	}
 	facts := []string{kind, "default " + value}
@@ -114,21 +115,28 @@ func TestDocumentedExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, ok := strings.Cut(string(data), "#   keys:\n")
-	if !ok {
-		t.Fatal("no example of keys")
-	}
-	text := "publish:\n  keys:\n"
-	for line := range strings.Lines(example) {
-		item, ok := strings.CutPrefix(strings.TrimSpace(line), "#     - ")
+	for _, tt := range []struct{ section, list string }{{"publish", "keys"}, {"studio", "tokens"}, {"cards", "hosts"}} {
+		_, example, ok := strings.Cut(string(data), "#   "+tt.list+":\n")
 		if !ok {
-			break
+			t.Fatalf("no example of %s", tt.list)
 		}
-		text += "    - " + item + "\n"
-	}
-	c, err := parse("example", []byte(text), nil)
-	if err != nil || len(c.Publish.Keys) != 2 {
-		t.Errorf("the example of keys gives %v, %v:\n%s", c, err, text)
+		text := tt.section + ":\n  " + tt.list + ":\n"
+		for line := range strings.Lines(example) {
+			item, ok := strings.CutPrefix(strings.TrimSpace(line), "#     - ")
+			if !ok {
+				break
+			}
+			text += "    - " + item + "\n"
+		}
+		c, err := parse("example", []byte(text), nil)
+		if err != nil {
+			t.Errorf("the example of %s gives %v:\n%s", tt.list, err, text)
+			continue
+		}
+		i := slices.IndexFunc(settings(), func(s setting) bool { return s.key == tt.section+"."+tt.list })
+		if n := settings()[i].in(c).Len(); n != 2 {
+			t.Errorf("the example of %s has %d items:\n%s", tt.list, n, text)
+		}
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 // "pushcart", and Docker for links: they are not meant for this program. The last alternative holds an address.
 var orchestrator = regexp.MustCompile(`^PUSHCART(_[A-Z0-9]+)*_(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?=(tcp|udp|sctp|[0-9.:a-f]+$))`)
 
+// clientVariables are for the commands that talk to a node, not for the node. A shell that has them may start one as well.
+var clientVariables = []string{"PUSHCART_URL", "PUSHCART_STREAM", "PUSHCART_TOKEN"}
+
 // environment takes the variables that are settings. Of a variable that is there twice, the last counts.
 func (l *loader) environment(env []string, c *Config) {
 	byName := map[string]setting{}
@@ -24,7 +27,7 @@ func (l *loader) environment(env []string, c *Config) {
 	values := map[string]string{}
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, envPrefix) && name != fileVariable {
+		if strings.HasPrefix(name, envPrefix) && name != fileVariable && !slices.Contains(clientVariables, name) {
 			if _, known := byName[name]; !known && orchestrator.MatchString(e) {
 				continue
 			}
@@ -51,8 +54,8 @@ func (l *loader) environment(env []string, c *Config) {
 // override gives a setting the value of its variable.
 func (l *loader) override(s setting, v reflect.Value, text string) {
 	at := l.at(position{})
-	if v.Type() == reflect.TypeFor[[]Key]() {
-		l.keys(s, v, text)
+	if v.Kind() == reflect.Slice {
+		l.listVariable(s, v, text)
 		return
 	}
 	if err := setText(v, s.tag, text); err != nil {
@@ -60,8 +63,9 @@ func (l *loader) override(s setting, v reflect.Value, text string) {
 	}
 }
 
-// keys reads the stream keys from their variable: a YAML list in brackets, or NAME=SECRET pairs with commas between.
-func (l *loader) keys(s setting, v reflect.Value, text string) {
+// listVariable reads a list from its variable: a YAML list in brackets, or items with commas between. Items with a secret
+// are written NAME=SECRET.
+func (l *loader) listVariable(s setting, v reflect.Value, text string) {
 	at := l.at(position{})
 	v.SetZero()
 	// The file's list does not count any more.
@@ -80,17 +84,30 @@ func (l *loader) keys(s setting, v reflect.Value, text string) {
 	if text == "" {
 		return
 	}
-	var all []Key
-	for i, pair := range strings.Split(text, ",") {
-		stream, secret, ok := strings.Cut(strings.TrimSpace(pair), "=")
+	items := strings.Split(text, ",")
+	all := reflect.MakeSlice(v.Type(), len(items), len(items))
+	for i, item := range items {
 		path := fmt.Sprintf("%s[%d]", s.key, i+1)
-		if !ok {
-			l.mistake(at, path, "is not of the form NAME=SECRET")
-		}
-		for _, key := range []string{path, path + ".stream", path + ".key"} {
-			l.places[key] = at
-		}
-		all = append(all, Key{Stream: strings.TrimSpace(stream), Key: Secret(strings.TrimSpace(secret))})
+		l.places[path] = at
+		l.itemVariable(all.Index(i), path, strings.TrimSpace(item))
 	}
-	v.Set(reflect.ValueOf(all))
+	v.Set(all)
+}
+
+// itemVariable reads one item of a list: a plain text, or a struct of a name and its secret.
+func (l *loader) itemVariable(v reflect.Value, path, item string) {
+	if v.Kind() == reflect.String {
+		v.SetString(item)
+		return
+	}
+	at := l.at(position{})
+	name, secret, ok := strings.Cut(item, "=")
+	if !ok {
+		l.mistake(at, path, "is not of the form NAME=SECRET")
+	}
+	v.Field(0).SetString(strings.TrimSpace(name))
+	v.Field(1).SetString(strings.TrimSpace(secret))
+	for _, key := range keysOf(v.Type()) {
+		l.places[path+"."+key] = at
+	}
 }

@@ -37,7 +37,7 @@ func TestMistakes(t *testing.T) {
 		{"windows line ends", "\ufefflog:\r\n  level: debug\r\nhls:\r\n  dvr: 2m\r\n", ""},
 		{"flow style", `{log: {level: "debug"}, hls: {dvr: 2m}}`, ""},
 
-		{"unknown section", "streams: 1\n", "f:1:1: streams: is not a section; there are log, rtmp, http, tls, admin, publish, hls"},
+		{"unknown section", "streams: 1\n", "f:1:1: streams: is not a section; there are log, rtmp, http, tls, admin, publish, hls, cards, studio, node, data"},
 		{"mistyped section", "htpp: {}\n", `f:1:1: htpp: is not a setting; did you mean "http"?`},
 		{"setting without its section", "part_duration: 1s\n", "f:1:1: part_duration: is not a setting; did you mean hls.part_duration?"},
 		{"mistyped key", "hls:\n  part-duraton: 200ms\n", `f:2:3: hls.part-duraton: is not a setting; did you mean "part_duration"?`},
@@ -45,11 +45,11 @@ func TestMistakes(t *testing.T) {
 		{"key of none", "tls:\n  x: 1\n", "f:2:3: tls.x: is not a setting; tls has certificate, key"},
 		{"key twice", "log:\n  level: info\n  format: text\n  level: debug\n", "f:4:3: log.level: is given twice, the first time in line 2"},
 		{"section twice", "log:\n  level: info\nhls: {}\nlog: {}\n", "f:4:1: log: is given twice, the first time in line 1"},
-		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, http, tls, admin, publish, hls"},
+		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, http, tls, admin, publish, hls, cards, studio, node, data"},
 
 		{"value for section", "tls: on\n", "f:1:6: tls: is a plain value, but must be a mapping with the keys certificate, key"},
 		{"list for section", "tls:\n  - a\n", "f:2:3: tls: is a list, but must be a mapping with the keys certificate, key"},
-		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, http, tls, admin, publish, hls"},
+		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, http, tls, admin, publish, hls, cards, studio, node, data"},
 		{"mapping for value", "hls:\n  dvr:\n    a: 1\n", `f:3:5: hls.dvr: is a mapping, but must be a duration such as "200ms" or "2s"`},
 		{"list for value", "rtmp: {max_bitrate: [1]}\n", `f:1:21: rtmp.max_bitrate: is a list, but must be a bit rate such as "800kbps" or "60Mbps"`},
 		{"nothing for duration", "hls:\n  dvr:\n", `f:2:3: hls.dvr: is empty, but must be a duration such as "200ms" or "2s"`},
@@ -109,7 +109,23 @@ func TestMistakes(t *testing.T) {
 		{"short key", "publish:\n  keys:\n    - {stream: a, key: 1234567}\n", "f:3:24: publish.keys[1].key: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
 		{"bad hash", "publish:\n  keys:\n    - {stream: a, key: \"sha256:12\"}\n", `f:3:24: publish.keys[1].key: cannot be used: after "sha256:" stand 64 hexadecimal digits, as printed by: printf %s SECRET | sha256sum`},
 		{"same key twice", "publish:\n  keys:\n    - {stream: a, key: longsecret}\n    - {stream: a, key: longsecret}\n",
-			"f:4:24: publish.keys[2].key: cannot be used: entry 1 has the same key for the same stream"},
+			"f:4:24: publish.keys[2].key: cannot be used: entry 1 has the same secret for the same stream"},
+
+		{"token without stream", "studio:\n  tokens:\n    - token: longsecret\n", "f:3:7: studio.tokens[1].stream: is missing"},
+		{"token as key", "studio:\n  tokens:\n    - {stream: a, key: longsecret}\n", "f:3:7: studio.tokens[1].token: is missing\n" +
+			"f:3:19: studio.tokens[1].key: is not a setting; studio.tokens[1] has stream, token"},
+		{"short token", "studio:\n  tokens:\n    - {stream: a, token: 1234567}\n", "f:3:26: studio.tokens[1].token: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
+		{"same token twice", "studio:\n  tokens:\n    - {stream: a, token: longsecret}\n    - {stream: a, token: longsecret}\n",
+			"f:4:26: studio.tokens[2].token: cannot be used: entry 1 has the same secret for the same stream"},
+		{"hosts not a list", "cards:\n  hosts: shop.example.com\n", "f:2:10: cards.hosts: is a plain value, but must be a list, [] for none"},
+		{"host not a text", "cards:\n  hosts: [{a: b}]\n", `f:2:11: cards.hosts[1]: is a mapping, but must be a text, "" for none`},
+		{"host with a path", "cards:\n  hosts:\n    - shop.example.com\n    - https://shop.example.com/\n", `f:4:7: cards.hosts[2]: "https://shop.example.com/" cannot be used: ` +
+			`it is more than a host: write only the name, like "shop.example.com", without "https://", port and path`},
+		{"no country", "node:\n  region: Germany\n", `f:2:11: node.region: "Germany" cannot be used: it is no country of ISO 3166-1: write its code of two capital letters, like "DE"; "" is none`},
+		{"small country", "node:\n  region: de\n", `f:2:11: node.region: "de" cannot be used: its code is "DE": write that; "" is none`},
+		{"union of countries", "node:\n  region: EU\n", `f:2:11: node.region: "EU" cannot be used: it is no country of ISO 3166-1: write its code of two capital letters, like "DE"; "" is none`},
+		{"nothing for country", "node:\n  region:\n", `f:2:3: node.region: is empty, but must be a country such as "DE", or "" for none`},
+		{"no data folder", "data:\n  directory: \"\"\n", "f:2:14: data.directory: is empty, but must be a folder for what the node keeps, such as /var/lib/pushcart"},
 
 		{"syntax", "log:\n  level: [a\n", "f:2:10: is not valid YAML: sequence end token ']' not found"},
 		{"tabs", "log:\n\tlevel: info\n", "f:2:1: is not valid YAML: found character '\t' that cannot start any token"},
@@ -196,6 +212,8 @@ func TestSecretsStaySecret(t *testing.T) {
 		"publish:\n  keys:\n    - \"" + secret + "\"\n",
 		"publish:\n  keys:\n    - {stream: a, key: [\"" + secret + "\"]}\n",
 		"publish:\n  keys:\n    - {stream: a, key: \"" + secret + "\n",
+		"studio:\n  tokens:\n    - {stream: a, token: \"" + secret + "\"}\n",
+		"studio:\n  tokens: [\"" + secret + "\"]\n",
 	} {
 		if got := complaints(t, text); got == "" || strings.Contains(got, "very-secret") {
 			t.Errorf("for %q it says %q", text, got)
@@ -206,8 +224,12 @@ func TestSecretsStaySecret(t *testing.T) {
 			t.Errorf("for %q it says %q", value, got)
 		}
 	}
+	if got := complaints(t, "", "PUSHCART_STUDIO_TOKENS=a="+secret); got == "" || strings.Contains(got, "very-secret") {
+		t.Errorf("it says %q", got)
+	}
 	c := Default()
 	c.Publish.Keys = []Key{{"a", secret}}
+	c.Studio.Tokens = []Token{{"a", secret}}
 	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprint(Diff(Default(), c))} {
 		if strings.Contains(s, "very-secret") {
 			t.Errorf("a printed configuration shows its secret: %s", s)

@@ -175,6 +175,8 @@ func expected(t reflect.Type, tag reflect.StructTag) string {
 		return `a bit rate such as "800kbps" or "60Mbps"`
 	case reflect.TypeFor[Address]():
 		return `an address such as ":8080" or "127.0.0.1:8080", or "" for off`
+	case reflect.TypeFor[Region]():
+		return `a country such as "DE", or "" for none`
 	case reflect.TypeFor[Word]():
 		return "one of " + strings.Join(strings.Fields(tag.Get("oneof")), ", ")
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"pushcart/overlay/card"
 )
 
 // Address is a TCP address to listen on: "host:port", ":port" for all of the host's addresses, or "" for none at all.
@@ -59,7 +61,22 @@ func validHost(host string) bool {
 // Word is one of the few words that its field's oneof tag lists.
 type Word string
 
-// Secret is a stream key or its hash. It shows itself to nobody who does not ask for string(s).
+// Region is a country, as two capital letters (ISO 3166-1 alpha-2), or "" for none.
+type Region string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Region) UnmarshalText(text []byte) error {
+	s := string(text)
+	if s != "" {
+		if err := card.ValidRegion(s); err != nil {
+			return fmt.Errorf(`%q cannot be used: %w; "" is none`, clip(s), err)
+		}
+	}
+	*r = Region(s)
+	return nil
+}
+
+// Secret is a stream key, an operator token, or the hash of one. It shows itself to nobody who does not ask for string(s).
 type Secret string
 
 // masked is what is shown of a secret.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pushcart/internal/auth"
+	"pushcart/overlay/card"
 )
 
 // rule is what holds between settings.
@@ -18,7 +19,7 @@ type rule struct {
 	check func(*Config) string
 }
 
-// rules are all of them, besides the ranges in the tags and the stream keys.
+// rules are all of them, besides the ranges in the tags, the lists and the addresses.
 var rules = []rule{
 	{[]string{"hls.max_segment_duration"}, func(c *Config) string {
 		m := c.HLS.MaxSegmentDuration
@@ -47,6 +48,9 @@ var rules = []rule{
 	{[]string{"http.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
 		return needCertificate(c, "http.tls_address", c.HTTP.TLSAddress)
 	}},
+	{[]string{"data.directory"}, func(c *Config) string {
+		return unless(c.Data.Directory != "", "is empty, but must be a folder for what the node keeps, such as /var/lib/pushcart")
+	}},
 }
 
 // unless words a complaint for when ok is false.
@@ -66,7 +70,9 @@ func (l *loader) validate(c *Config) {
 	for _, r := range rules {
 		l.hold(r, c)
 	}
-	l.validateKeys(c)
+	l.validateSecrets("publish.keys", "key", c.AuthEntries())
+	l.validateSecrets("studio.tokens", "token", c.TokenEntries())
+	l.validateHosts(c)
 	l.validateAddresses(c)
 }
 
@@ -86,18 +92,31 @@ func (l *loader) hold(r rule, c *Config) {
 	}
 }
 
-// validateKeys has package auth look at the stream keys.
-func (l *loader) validateKeys(c *Config) {
-	_, err := auth.NewKeys(c.AuthEntries())
+// validateSecrets has package auth look at a list of keys or tokens, whose secret stands under the given key.
+func (l *loader) validateSecrets(list, secret string, entries []auth.Entry) {
+	_, err := auth.NewKeys(entries)
 	var wrong auth.EntryErrors
 	if !errors.As(err, &wrong) {
 		return
 	}
 	for _, e := range wrong {
-		entry := fmt.Sprintf("publish.keys[%d]", e.Index+1)
+		entry := fmt.Sprintf("%s[%d]", list, e.Index+1)
 		key := entry + "." + e.Field
+		if e.Field == "key" {
+			key = entry + "." + secret
+		}
 		if !l.wrong[entry] && !l.wrong[key] {
 			l.mistake(l.places[key], key, "cannot be used: %v", e.Err)
+		}
+	}
+}
+
+// validateHosts has package card look at the allow-list.
+func (l *loader) validateHosts(c *Config) {
+	for i, pattern := range c.Cards.Hosts {
+		key := fmt.Sprintf("cards.hosts[%d]", i+1)
+		if err := card.ValidHostPattern(pattern); err != nil && !l.wrong[key] {
+			l.mistake(l.places[key], key, "%q cannot be used: %v", clip(pattern), err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,7 +42,8 @@ func TestParseFragments(t *testing.T) {
 	}}
 	one := c.bytes()
 	c.sequence, c.decode = 4, c.decode+9003
-	c.front = mkbox("emsg", zeros(20))
+	message := tellAt(1<<40+9003, 1, "lamp")
+	c.front = slices.Concat(mkbox("prft", zeros(16)), message.bytes())
 	m, issues := parseFragments(append(one, c.bytes()...), tr)
 	issues = append(issues, m.inspect(tr)...)
 	if len(issues) > 0 {
@@ -49,6 +51,9 @@ func TestParseFragments(t *testing.T) {
 	}
 	if len(m.fragments) != 2 || len(m.samples) != 6 || m.duration() != 18006 || m.longest(tr) != 3003*time.Second/90000 {
 		t.Errorf("%+v", m.fragments)
+	}
+	if f := m.fragments[1]; len(f.events) != 1 || f.events[0].id != 1 || f.first != 1<<40+9003 || f.last != f.first+9003 {
+		t.Errorf("%+v", f)
 	}
 	if !m.samples[3].sync || m.samples[5].sync || m.samples[4].decode != 1<<40+9003+3000 {
 		t.Errorf("%+v", m.samples)

@@ -72,6 +72,10 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.compareRenditions()
+	s.compareMessages()
+	for _, u := range s.urls {
+		s.players[u].rangesAtMessages()
+	}
 	s.compareRanges(ctx)
 	return s.judgeMultivariant(ctx)
 }

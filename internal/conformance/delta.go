@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -19,6 +20,9 @@ func (p *player) delta(ctx context.Context, u string, d *mediaPlaylist, mode str
 	full, level, err := p.fullAt(ctx, d)
 	if err != nil || full == nil {
 		return d, err
+	}
+	if mode == "v2" {
+		p.apply(u, d, full, level)
 	}
 	if level {
 		p.skipped(u, d, full)
@@ -154,29 +158,41 @@ func (p *player) equal(u string, built, full *mediaPlaylist) {
 	}
 }
 
-// deltaRanges judges the date ranges of a delta update.
+// deltaRanges judges the date ranges of a delta update. What is of the first playlist has an unknown age.
 func (p *player) deltaRanges(u string, d, full *mediaPlaylist, mode string) {
+	c, boundary := p.s.rec.check, full.control.skipUntil
 	now, all := merged(d), merged(full)
-	for id := range now {
-		p.s.rec.check(RuleDeltaRanges, all[id].id != "", u, "date range %q is not in the full playlist", id)
+	for id, r := range now {
+		c(RuleDeltaRanges, all[id].id != "" && maps.Equal(all[id].attrs, r.attrs), u, "date range %q is %v, in full %v", id, r.attrs, all[id].attrs)
 	}
-	for id := range all {
-		if now[id].id != "" {
-			continue
-		}
+	for id, r := range all {
 		since, known := p.shelf.ranges[id]
-		old := known && time.Since(since) >= full.control.skipUntil
-		old = old || p.shelf.firstRanges[id]
-		p.s.rec.check(RuleDeltaRanges, mode == "v2" && old, u, "date range %q is left out of a delta update %s", id, mode)
+		age := time.Since(since)
+		changed := !maps.Equal(p.allRanges[id].attrs, r.attrs) // with this very update
+		if changed {
+			age = 0
+		}
+		if now[id].id == "" {
+			old := known && age >= boundary-sighted || p.shelf.firstRanges[id] && !changed
+			c(RuleDeltaRanges, mode == "v2" && old, u, "date range %q, which changed %v ago, is left out of a delta update %s", id, age, mode)
+		} else if mode == "v2" && known {
+			c(RuleDeltaOld, age < boundary+2*full.target, u, "date range %q has not changed for %v, and is in a delta update", id, age)
+		}
 	}
+	seen := make(map[string]bool)
 	for _, id := range d.skip.removed {
-		p.s.rec.check(RuleDeltaRemoved, all[id].id == "", u, "date range %q is named as removed, and is in the full playlist", id)
+		c(RuleDeltaRemoved, all[id].id == "", u, "date range %q is named as removed, and is in the full playlist", id)
+		c(RuleDeltaRemoved, id != "" && !seen[id], u, "the list of removed date ranges has the ID %q twice, or an empty one", id)
+		seen[id] = true
 	}
 	if mode == "v2" {
 		for id, gone := range p.shelf.removedRanges {
-			if time.Since(gone) < full.control.skipUntil-time.Second && all[id].id == "" {
-				p.s.rec.check(RuleDeltaRemoved, slices.Contains(d.skip.removed, id), u, "date range %q was removed, and is not named", id)
+			if time.Since(gone) < boundary-sighted && all[id].id == "" {
+				c(RuleDeltaRemoved, seen[id], u, "date range %q was removed, and is not named", id)
 			}
 		}
 	}
 }
+
+// sighted is how much later than it happened a change may be seen.
+const sighted = time.Second

@@ -151,6 +151,7 @@ func (p *player) segment(ctx context.Context, seg segment) error {
 	p.s.rec.judge(seg.uri, sampleRules, m.inspect(t))
 	p.s.rec.note(func(f *Facts) { f.Samples += len(m.samples) })
 	p.timeline(seg, m, t)
+	p.messages(seg, m, t)
 	*fact = segmentFact{seg, m.start(t), t.at(m.duration()), m.longest(t), m.closest(t), len(r.body), len(m.samples), t, false}
 	return nil
 }

@@ -212,7 +212,7 @@ var updateFaults = []fault{
 	{rule: RulePartsAppendOnly, f: editIf("hi", `(hi/1-114.0.m4s"),INDEPENDENT=YES`, "$1", from(115))},
 	{rule: RuleDiscSeq, f: editIf("", `DISCONTINUITY-SEQUENCE:0`, "DISCONTINUITY-SEQUENCE:1", from(115))},
 	{rule: RuleEndFinal, f: editIf("hi", `#EXT-X-ENDLIST\n`, "", func(o *origin, q url.Values) bool { return len(q) == 0 }), opt: Options{Duration: time.Hour}},
-	{rule: RuleRangeKept, also: []RuleID{RuleDeltaRemoved}, f: editIf("", `#EXT-X-DATERANGE:ID="card-1".*\n`, "", from(115))},
+	{rule: RuleRangeKept, also: []RuleID{RuleDeltaRemoved, RuleDeltaApply}, f: editIf("", `#EXT-X-DATERANGE:ID="card-1".*\n`, "", from(115))},
 	{rule: RuleRangeConstant, f: editIf("", `X-CARD="blue"`, `X-CARD="red"`, from(115))},
 	{rule: RulePacePart, f: faults{delay: func(msn int64, part int) time.Duration {
 		if msn == 114 && part == 2 {
@@ -308,9 +308,9 @@ var multivariantFaults = []fault{
 	{rule: RuleSameControl, f: edit("lo", `,HOLD-BACK=6.0`, ",HOLD-BACK=6.5")},
 	{rule: RuleSameSpan, also: []RuleID{RuleSameMapping}, f: audioOnly(func(c *mkChunk) { c.decode += 4800 })},
 	{rule: RuleSameDisc, f: edit("lo", `DISCONTINUITY-SEQUENCE:0`, "DISCONTINUITY-SEQUENCE:1")},
-	{rule: RuleSamePDT, also: []RuleID{RuleSameMapping}, f: faults{date: onlyFor("lo", 100*time.Millisecond)}},
+	{rule: RuleSamePDT, also: []RuleID{RuleSameMapping, RuleRangeEvent}, f: faults{date: onlyFor("lo", 100*time.Millisecond)}},
 	{rule: RuleSameMapping, f: faults{date: onlyFor("en", -20*time.Millisecond), chunk: audioOnly(func(c *mkChunk) { c.decode += 288 }).chunk}},
-	{rule: RuleSameRanges, f: edit("lo", `$`, "#EXT-X-DATERANGE:ID=\"more\",START-DATE=\"2000-01-02T00:00:00.000Z\"\n")},
+	{rule: RuleSameRanges, f: edit("lo", `$`, "#EXT-X-DATERANGE:ID=\"more\",START-DATE=\"1999-12-31T00:00:00.000Z\"\n")},
 }
 
 func onlyFor(name string, by time.Duration) func(*rend, time.Duration) time.Duration {
@@ -418,11 +418,11 @@ func TestEachFaultIsReportedAsItsRule(t *testing.T) {
 		duration time.Duration // that shows them, unless they say otherwise
 	}{
 		{playlistFaults, 7 * time.Second}, {updateFaults, short}, {directiveFaults, 7 * time.Second},
-		{multivariantFaults, 4 * time.Second}, {mediaFaults, 7 * time.Second}, {httpFaults, 7 * time.Second},
+		{multivariantFaults, 4 * time.Second}, {mediaFaults, 7 * time.Second}, {timedFaults, short}, {httpFaults, 7 * time.Second},
 	} {
 		for _, f := range group.faults {
 			covered[f.rule] = true
-			t.Run(string(f.rule)+f.name, func(t *testing.T) {
+			t.Run(strings.TrimSpace(string(f.rule)+" "+f.name), func(t *testing.T) {
 				t.Parallel()
 				if f.opt.Duration == 0 {
 					f.opt.Duration = group.duration

@@ -28,9 +28,11 @@ type media struct {
 }
 
 type fragment struct {
-	sequence uint32
-	decode   int64
-	duration int64
+	sequence    uint32
+	decode      int64
+	duration    int64
+	first, last int64   // presentation times of the first sample's start and the last one's end, in ticks
+	events      []event // in front of it
 }
 
 // duration adds up the samples' durations, in ticks.
@@ -90,20 +92,37 @@ func parseFragments(data []byte, t *track) (*media, []issue) {
 		issues = append(issues, issuef(RuleFragmentBoxes, "%v", err))
 	}
 	var moof *box
+	var events []event
+	loose := 0 // offset of the last emsg that has no moof behind it yet, and 1
 	for i, b := range boxes {
 		switch {
-		case b.kind == "styp" && i == 0 || (b.kind == "prft" || b.kind == "emsg" || b.kind == "styp") && moof == nil:
+		case b.kind == "emsg" && moof == nil:
+			e, err := parseEvent(b.body)
+			if loose = b.offset + 1; err != nil {
+				issues = append(issues, issuef(RuleEventForm, "emsg at %d: %v", b.offset, err))
+			} else {
+				events = append(events, e)
+			}
+		case b.kind == "emsg":
+			issues = append(issues, issuef(RuleEventPlace, "emsg at %d stands between moof and mdat", b.offset))
+		case b.kind == "styp" && i == 0 || (b.kind == "prft" || b.kind == "styp") && moof == nil:
 		case b.kind == "moof" && moof == nil:
-			moof = &boxes[i]
+			moof, loose = &boxes[i], 0
 		case b.kind == "mdat" && moof != nil:
-			issues = append(issues, m.add(t, *moof, b)...)
-			moof = nil
+			before := len(m.fragments)
+			if issues = append(issues, m.add(t, *moof, b)...); len(m.fragments) > before {
+				m.fragments[before].events = events
+			}
+			moof, events = nil, nil
 		default:
 			issues = append(issues, issuef(RuleFragmentBoxes, "%q at %d is out of place", b.kind, b.offset))
 		}
 	}
 	if moof != nil || len(m.fragments) == 0 && len(issues) == 0 {
 		issues = append(issues, issuef(RuleFragmentBoxes, "there is no moof with its mdat"))
+	}
+	if loose > 0 {
+		issues = append(issues, issuef(RuleEventPlace, "emsg at %d has no moof behind it", loose-1))
 	}
 	return m, issues
 }
@@ -169,6 +188,14 @@ func (m *media) add(t *track, moof, mdat box) (issues []issue) {
 		fail(RuleFragmentSizes, "%d samples hold %d of %d bytes", len(r.samples), r.used, len(mdat.body))
 	}
 	frag.duration = r.decode - frag.decode
+	for i := range r.samples {
+		s := &r.samples[i]
+		at := s.decode + s.offset
+		if i == 0 {
+			frag.first, frag.last = at, at
+		}
+		frag.first, frag.last = min(frag.first, at), max(frag.last, at+int64(s.duration))
+	}
 	m.fragments = append(m.fragments, frag)
 	m.samples = append(m.samples, r.samples...)
 	return issues

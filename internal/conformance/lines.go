@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -133,6 +134,9 @@ func (p *parser) resolve(l line, ref string) string {
 	}
 	return r.String()
 }
+
+// zoned is a date-time that says where it holds.
+var zoned = regexp.MustCompile(`(Z|[+-][0-9]{2}:?[0-9]{2})$`)
 
 // parseDate reads a date-time of ISO 8601 as playlists have it. exact tells that it has a zone and milliseconds.
 func parseDate(s string) (t time.Time, exact, ok bool) {

@@ -73,6 +73,41 @@ const (
 	flagsDelta = 0x01010000
 )
 
+// mkEvent is one event message to write. The zero value of each fault field is right.
+type mkEvent struct {
+	version   byte
+	timescale uint32
+	time      uint64
+	duration  uint32
+	id        uint32
+	scheme    string
+	value     string
+	data      []byte
+}
+
+// tellAt is an event message with an ID3 tag.
+func tellAt(time uint64, id uint32, text string) mkEvent {
+	return mkEvent{1, 90000, time, unknownDuration, id, schemeID3, "shop.cards", mkTag(mkFrame("TXXX", "\x03shop.state\x00"+text))}
+}
+
+func (e *mkEvent) bytes() []byte {
+	names := []byte(e.scheme + "\x00" + e.value + "\x00")
+	if e.version == 0 {
+		return mkbox("emsg", u32(0), names, u32(e.timescale, uint32(e.time), e.duration, e.id), e.data)
+	}
+	return mkbox("emsg", u32(uint32(e.version)<<24), u32(e.timescale), binary.BigEndian.AppendUint64(nil, e.time), u32(e.duration, e.id), names, e.data)
+}
+
+// mkTag is an ID3v2.4 tag around frames, mkFrame one of them; sizes below 128 times 128.
+func mkTag(frames ...[]byte) []byte {
+	body := bytes.Join(frames, nil)
+	return append([]byte{'I', 'D', '3', 4, 0, 0, 0, 0, byte(len(body) >> 7), byte(len(body) & 0x7f)}, body...)
+}
+
+func mkFrame(kind, body string) []byte {
+	return append([]byte(kind), append([]byte{0, 0, byte(len(body) >> 7), byte(len(body) & 0x7f), 0, 0}, body...)...)
+}
+
 // mkChunk is one CMAF chunk to write. The zero value of each fault field is right.
 type mkChunk struct {
 	sequence  uint32
@@ -84,6 +119,8 @@ type mkChunk struct {
 	front     []byte
 	tail      []byte // behind the samples, in the mdat
 	twice     bool   // two traf
+	between   []byte // moof and mdat
+	behind    []byte // the mdat
 }
 
 func (c *mkChunk) bytes() []byte {
@@ -104,7 +141,7 @@ func (c *mkChunk) bytes() []byte {
 	for _, s := range c.samples {
 		data = append(data, s.data...)
 	}
-	return slices.Concat(c.front, build(int32(size+8)+c.shift), mkbox("mdat", data, c.tail))
+	return slices.Concat(c.front, build(int32(size+8+len(c.between))+c.shift), c.between, mkbox("mdat", data, c.tail), c.behind)
 }
 
 func nal(kind byte, size int) []byte {

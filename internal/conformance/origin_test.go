@@ -26,6 +26,9 @@ const (
 	cutMSN       = 121 // ends after 3 parts, then the publisher is gone for a while
 	endMSN       = 134 // the first that never comes
 	away         = 8 * time.Second
+
+	showMSN, hideMSN = 113, 115               // a card is shown and hidden in their second parts,
+	showAt           = 120 * time.Millisecond // that far from their start
 )
 
 // genPart and genSegment are what the origin has.
@@ -63,7 +66,7 @@ func (g *genSegment) data() (out []byte) {
 type genRange struct {
 	id         string
 	start, end time.Duration // media time; end 0 is open
-	added      time.Time
+	changed    time.Time
 	gone       time.Time
 }
 
@@ -84,10 +87,14 @@ type faults struct {
 	text   func(o *origin, r *rend, q url.Values, body string) string
 	master func(body string) string
 	chunk  func(r *rend, msn int64, part int, c *mkChunk)
-	init   func(r *rend, data []byte) []byte
-	header func(u *url.URL, status int, h http.Header)
-	handle func(o *origin, w http.ResponseWriter, req *http.Request) bool
-	serve  func(o *origin, u *url.URL, data []byte) []byte
+	// events changes the event messages of a video rendition's part, which begins at the time given, in ticks.
+	events func(r *rend, msn int64, part int, start uint64, list []mkEvent) []mkEvent
+	// keepRanges has v2 updates with all date ranges; hasty ones leave out what has changed.
+	keepRanges, hasty bool
+	init              func(r *rend, data []byte) []byte
+	header            func(u *url.URL, status int, h http.Header)
+	handle            func(o *origin, w http.ResponseWriter, req *http.Request) bool
+	serve             func(o *origin, u *url.URL, data []byte) []byte
 	// cutEarly ends this segment after its fourth part, which shows only with the next segment's first.
 	cutEarly int64
 	// length changes how long a part is; 0 is as usual.
@@ -136,7 +143,7 @@ func newOrigin(f faults) *origin {
 		{name: "lo", video: true, width: 640, height: 360, size: 600, gapsAt: gapMSN},
 		{name: "en"},
 	}
-	o.ranges = []*genRange{{id: "card-open", added: o.epoch}}
+	o.ranges = []*genRange{{id: "card-open", changed: o.epoch}}
 	for range history0 * segmentParts {
 		o.step()
 	}
@@ -239,6 +246,13 @@ func (o *origin) publish(r *rend, last bool) {
 		if o.part == 0 {
 			seg.start = r.mediaTime
 		}
+		list := o.tell(c.decode)
+		if o.f.events != nil {
+			list = o.f.events(r, o.next, o.part, c.decode, list)
+		}
+		for _, e := range list {
+			c.front = append(c.front, e.bytes()...)
+		}
 	} else {
 		// Audio parts end at the first frame that starts at or after the video's end.
 		from, to := audioFrames(r.mediaTime), audioFrames(r.mediaTime+length)
@@ -270,14 +284,28 @@ func audioFrames(t time.Duration) uint64 {
 	return uint64(frames)
 }
 
+// tell lists the event messages of the part in the making: what is shown from its first frame on, where it begins a segment,
+// and what changes within it.
+func (o *origin) tell(start uint64) (list []mkEvent) {
+	showing := o.next > showMSN && o.next < hideMSN || o.next == showMSN && o.part > 1 || o.next == hideMSN && o.part <= 1
+	texts := map[bool]string{false: "open", true: "open and 1"}
+	if o.part == 0 {
+		list = append(list, tellAt(start, uint32(o.next), texts[showing]))
+	}
+	if (o.next == showMSN || o.next == hideMSN) && o.part == 1 {
+		list = append(list, tellAt(start+uint64(showAt/time.Millisecond*90), uint32(1000+o.next), texts[!showing]))
+	}
+	return list
+}
+
 // rangesStep opens and closes cards, and drops what the window has left behind.
 func (o *origin) rangesStep() {
-	now := o.rends[0].mediaTime
+	at := o.rends[0].mediaTime - partLength + showAt
 	switch {
-	case o.next == firstMSN+13 && o.part == 1:
-		o.ranges = append(o.ranges, &genRange{id: "card-1", start: now, added: time.Now()})
-	case o.next == firstMSN+15 && o.part == 1:
-		o.ranges[1].end = now
+	case o.next == showMSN && o.part == 2:
+		o.ranges = append(o.ranges, &genRange{id: "card-1", start: at, changed: time.Now()})
+	case o.next == hideMSN && o.part == 2:
+		o.ranges[1].end, o.ranges[1].changed = at, time.Now()
 	}
 	first := o.rends[0].segments[o.firstIndex()].start
 	for _, r := range o.ranges {
@@ -550,7 +578,8 @@ func (o *origin) renderSegment(line func(string, ...any), r *rend, s *genSegment
 
 func (o *origin) renderTail(line func(string, ...any), r *rend, skipRanges bool) {
 	for _, g := range o.ranges {
-		if !g.gone.IsZero() || skipRanges && time.Since(g.added) > 12*time.Second {
+		old := time.Since(g.changed) > 12*time.Second && !o.f.keepRanges || o.f.hasty
+		if !g.gone.IsZero() || skipRanges && old {
 			continue
 		}
 		end := ""

@@ -288,17 +288,29 @@ func (p *mediaParser) dateRange(l line) {
 		t, _, ok := parseDate(v)
 		if !ok {
 			a.fail("%s=%q is no date-time", name, clip(v))
+		} else if !zoned.MatchString(v) {
+			p.fail(RuleDateRange, l, "%s=%q has no time zone", name, clip(v))
 		}
 		return t
 	}
-	a.quoted("CLASS", false)
+	class := a.quoted("CLASS", false)
 	a.quoted("CUE", false)
 	r.start, r.end = date("START-DATE"), date("END-DATE")
-	if d := a.seconds("DURATION", false); d >= 0 && !r.start.IsZero() && r.end.IsZero() {
-		r.end = r.start.Add(d)
-	}
+	d := a.seconds("DURATION", false)
 	a.seconds("PLANNED-DURATION", false)
-	a.enum("END-ON-NEXT", false, "YES")
+	if a.enum("END-ON-NEXT", false, "YES") != "" && (class == "" || d >= 0 || !r.end.IsZero()) {
+		p.fail(RuleDateRange, l, "END-ON-NEXT needs a CLASS, and neither END-DATE nor DURATION")
+	}
+	if d >= 0 && !r.start.IsZero() {
+		if end := r.start.Add(d); r.end.IsZero() {
+			r.end = end
+		} else if !r.end.Equal(end) {
+			p.fail(RuleDateRange, l, "END-DATE and DURATION are of different ends")
+		}
+	}
+	if r.id == "" && a.has("ID") {
+		p.fail(RuleDateRange, l, "the ID is empty")
+	}
 	for _, attr := range a.list {
 		if strings.HasPrefix(attr.name, "X-") || strings.HasPrefix(attr.name, "SCTE35-") {
 			a.used[attr.name] = true

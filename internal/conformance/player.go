@@ -30,7 +30,11 @@ type player struct {
 	parts     map[string][]byte // by URI, of segments that are not yet complete
 	line      decodeLine
 	segments  map[int64]*segmentFact
-	allRanges map[string]dateRange
+	events    eventLine
+	allRanges map[string]dateRange // all that were ever seen, as they were seen last
+	views     []rangeView
+	client    map[string]dateRange // what a client knows that asks for updates of v2 only
+	clientAt  time.Time
 	shelf     shelf
 	lastPart  time.Time // when the last new part was seen
 	lastWhole time.Time
@@ -43,7 +47,8 @@ func newPlayer(s *session, u string) *player {
 		discontinuity: make(map[int64]bool),
 		tracks:        make(map[string]*track), inits: make(map[string][]byte), parts: make(map[string][]byte),
 		segments: make(map[int64]*segmentFact), allRanges: make(map[string]dateRange),
-		shelf: shelf{since: make(map[int64]time.Time), seen: make(map[string]time.Time)},
+		events: eventLine{known: make(map[eventKey][]byte)},
+		shelf:  shelf{since: make(map[int64]time.Time), seen: make(map[string]time.Time)},
 	}
 }
 
@@ -147,6 +152,7 @@ func (p *player) take(ctx context.Context, at string, r *response, directives ur
 	}
 	p.reports(at, next, r)
 	p.shelf.list(p, prev, next, r.started)
+	p.view(next)
 	p.current, p.currentStart = next, r.started
 	p.history.add(r.started, r.done, next.tail())
 	if err := p.download(ctx, prev, next); err != nil {
@@ -284,7 +290,9 @@ func (p *player) settleHint(ctx context.Context, prev, next *mediaPlaylist) {
 	p.s.extra.Go(func() {
 		defer h.cancel()
 		<-h.done
-		if h.err == nil && ctx.Err() == nil {
+		if h.err == nil && h.res.status == http.StatusServiceUnavailable {
+			p.s.waited(h, prev)
+		} else if h.err == nil && ctx.Err() == nil {
 			p.s.rec.check(RuleHintGone, h.res.status == http.StatusNotFound || h.res.status == http.StatusGone, h.uri, "status %d for a part that was given up", h.res.status)
 			p.s.missing(h.uri, h.res)
 		}
@@ -302,13 +310,18 @@ func (p *player) hintServed(h *pendingHint, q part, prev *mediaPlaylist) {
 		return
 	}
 	if h.res.status == http.StatusServiceUnavailable {
-		waited := h.res.done.Sub(h.res.started)
-		p.s.rec.check(RuleBlockTimeout, waited >= 3*prev.target, h.uri, "503 after %v", waited)
+		p.s.waited(h, prev)
 		return
 	}
 	if p.s.rec.check(RuleHintServed, h.res.status == http.StatusOK, h.uri, "status %d for the hinted part", h.res.status) {
 		p.parts[h.uri] = h.res.body
 	}
+}
+
+// waited judges a 503 for a hinted part.
+func (s *session) waited(h *pendingHint, prev *mediaPlaylist) {
+	waited := h.res.done.Sub(h.res.started)
+	s.rec.check(RuleBlockTimeout, waited >= 3*prev.target, h.uri, "503 after %v", waited)
 }
 
 // same judges that a second download gave what the first did.

@@ -35,6 +35,8 @@ type Facts struct {
 	Segments, Parts, Inits int
 	// Samples counts samples in segments.
 	Samples int
+	// Events counts event messages in segments; DateRanges the date ranges of the rendition that had most.
+	Events, DateRanges int
 	// GapSegments and GapParts count what was listed as missing.
 	GapSegments, GapParts int
 	// Discontinuities counts EXT-X-DISCONTINUITY tags in the rendition that had most.

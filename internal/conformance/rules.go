@@ -16,7 +16,7 @@ type Rule struct {
 // Rules lists every rule that Check judges, in the order of the table.
 func Rules() []Rule {
 	var all []Rule
-	for _, part := range [][]Rule{playlistRules, updateRules, directiveRules, multivariantRules, mediaRules, httpRules} {
+	for _, part := range [][]Rule{playlistRules, updateRules, directiveRules, multivariantRules, mediaRules, timedRules, httpRules} {
 		all = append(all, part...)
 	}
 	return all
@@ -95,7 +95,7 @@ var playlistRules = []Rule{
 	{RuleHintSingle, "6.2.6", "A playlist has at most one preload hint of each type."},
 	{RuleHintEnd, "4.4.5.3", "A playlist with EXT-X-ENDLIST has no preload hint."},
 	{RuleReports, "B.1", "A live playlist has a rendition report with a relative URI for every other rendition, and for none twice."},
-	{RuleDateRange, "4.4.5.1", "Date ranges have an ID and a start, an end not before it, a program date-time to refer to, and one value for each attribute."},
+	{RuleDateRange, "4.4.5.1", "Date ranges have an ID and a start, one end not before it, time zones, a program date-time to refer to, and one value for each attribute."},
 	{RuleGapParts, "6.2.1", "The parts of a segment marked as a gap are marked too."},
 	{RuleURIUnique, "design", "A URI never stands for two segments or parts."},
 	{RuleIndependentIn, "4.4.2.1", "EXT-X-INDEPENDENT-SEGMENTS in the multivariant playlist is not repeated in the media playlists."},

@@ -14,8 +14,8 @@ type shelf struct {
 	since         map[int64]time.Time  // segment: not listed before
 	seen          map[string]time.Time // part URI: still listed when this request was sent
 	goneParts     []gonePart
-	ranges        map[string]time.Time // date range: first seen
-	firstRanges   map[string]bool      // date range: in the very first playlist, of unknown age
+	ranges        map[string]time.Time // date range: first seen as it is now
+	firstRanges   map[string]bool      // date range: as in the very first playlist, of unknown age
 	removedRanges map[string]time.Time
 	longest       time.Duration
 }
@@ -45,21 +45,9 @@ func (h *shelf) list(p *player, prev, next *mediaPlaylist, started time.Time) {
 			h.seen[q.uri] = started
 		}
 	}
-	now := merged(next)
-	for id := range now {
-		if _, known := h.ranges[id]; !known {
-			h.ranges[id] = started
-			h.firstRanges[id] = prev == nil
-			p.allRanges[id] = now[id]
-		}
-	}
+	h.changes(p, prev, next, started)
 	if prev == nil {
 		return
-	}
-	for id := range merged(prev) {
-		if now[id].id == "" {
-			h.removedRanges[id] = started
-		}
 	}
 	for _, seg := range prev.withOpen() {
 		for _, q := range seg.parts {

@@ -87,7 +87,8 @@ func (p *player) compareRanges(u string, prev, next *mediaPlaylist) {
 	for id, r := range old {
 		n, ok := now[id]
 		if !ok {
-			gone := !first.IsZero() && !r.end.IsZero() && r.end.Before(first)
+			// A range that ends where the first segment begins maps to none, unless it is but an instant.
+			gone := !first.IsZero() && !r.end.IsZero() && (r.end.Before(first) || r.end.Equal(first) && r.start.Before(r.end))
 			p.s.rec.check(RuleRangeKept, gone, u, "date range %q until %v is gone, the playlist starts at %v", id, r.end, first)
 			continue
 		}

@@ -18,7 +18,8 @@ import (
 
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
-	web "pushcart/overlay/web"
+	"pushcart/overlay/api"
+	"pushcart/overlay/web"
 	"pushcart/packager/hls"
 )
 
@@ -34,14 +35,11 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 			return hls.Settings{MaxWaitingPerAddress: c.MaxWaitingPerAddress, MinReadRate: int64(c.MinReadRate)}
 		},
 	})
-	a := &api{hub: n.hub, registry: n.registry, now: time.Now}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/streams", a.list)
-	mux.HandleFunc("GET /api/v1/streams/{name}", a.one)
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		problem(w, http.StatusNotFound, "No such resource", "The API has GET /api/v1/streams and GET /api/v1/streams/NAME.")
-	})
-	web.Register(mux)
+	cards := n.cardAPI()
+	cards.Register(mux)
+	documents := cards.Documents()
+	web.Register(mux, func() []string { return n.cfg.Load().Cards.Hosts })
 
 	connections := &connectionLimit{
 		max: func() int { return n.cfg.Load().HTTP.MaxConnections },
@@ -54,11 +52,14 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 	s := &http.Server{
 		// Media first and without the mux: it is asked for a hundred times as often as everything else.
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, hls.Prefix) {
+			switch path := r.URL.Path; {
+			case !strings.HasPrefix(path, hls.Prefix):
+				mux.ServeHTTP(w, r)
+			case api.IsDocument(path):
+				documents.ServeHTTP(w, r)
+			default:
 				media.ServeHTTP(w, r)
-				return
 			}
-			mux.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: time.Duration(cfg.HTTP.HeaderTimeout),
 		IdleTimeout:       time.Duration(cfg.HTTP.IdleTimeout),
@@ -69,6 +70,8 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 		ConnContext:       hls.GatherContext,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
+	// Dashboards follow for as long as they are let.
+	s.RegisterOnShutdown(cards.Close)
 	return s
 }
 

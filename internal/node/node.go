@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"pushcart/internal/auth"
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
+	"pushcart/overlay"
 	"pushcart/packager"
 	"pushcart/packager/hls"
 )
@@ -48,6 +50,11 @@ type Node struct {
 	cert     *certificate
 	ready    atomic.Bool
 
+	data        *dataFolder
+	signingKeys []byte // public halves, as a JWK set
+	tokens      *auth.Store
+	desks       *overlay.Desks
+
 	// generated is the key set that the node made itself; nil without one. Guarded by reloading.
 	generated *auth.Keys
 
@@ -65,7 +72,9 @@ type service struct {
 
 // New makes a node and opens its listeners, so that a port that is taken shows at once.
 func New(cfg *config.Config, opt Options) (*Node, error) {
-	n := &Node{opt: opt, log: opt.Log, reg: newRegistry(opt.Version), keys: &auth.Store{}, registry: hls.NewRegistry()}
+	n := &Node{
+		opt: opt, log: opt.Log, reg: newRegistry(opt.Version), keys: &auth.Store{}, tokens: &auth.Store{}, registry: hls.NewRegistry(),
+	}
 	n.cfg.Store(cfg)
 	if err := n.setKeys(cfg); err != nil {
 		return nil, err
@@ -74,8 +83,11 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 		c := n.cfg.Load().TLS
 		return c.Certificate, c.Key
 	}}
+	if err := n.openCards(cfg); err != nil {
+		return nil, err
+	}
 	n.shows = &presentations{
-		registry: n.registry, metrics: packager.NewMetrics(n.reg), settings: n.cfg.Load, log: n.log, now: time.Now,
+		registry: n.registry, metrics: packager.NewMetrics(n.reg), settings: n.cfg.Load, log: n.log, now: time.Now, cards: n.desks.Follow,
 		lastMSN: map[string]func() int64{}, timers: map[*time.Timer]struct{}{},
 	}
 	n.hub = stream.NewHub(stream.Options{
@@ -85,6 +97,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	registerGauges(n.reg, n.hub, n.registry)
 	if err := n.open(cfg); err != nil {
 		n.closeListeners()
+		n.desks.Close()
 		return nil, err
 	}
 	return n, nil
@@ -200,7 +213,8 @@ func (n *Node) closeListeners() {
 }
 
 // Run serves until ctx ends, then stops everything in order: publishers are told, presentations end, viewers that wait get
-// their last playlist, listeners close. It returns the first failure of a service, nil otherwise.
+// their last playlist, listeners close, and the journals last of all, so that what was acknowledged is on the disk. It
+// returns the first failure of a service, nil otherwise.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -233,6 +247,7 @@ func (n *Node) Run(ctx context.Context) error {
 	ingesting.Wait()
 	stopViewers()
 	viewing.Wait()
+	n.desks.Close()
 	n.shows.close()
 	n.log.Info("stopped")
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -268,6 +283,12 @@ func (n *Node) Reload(cfg *config.Config) {
 	if err := n.setKeys(cfg); err != nil {
 		n.log.Error("configuration kept as it was", "error", err)
 		return
+	}
+	if !reflect.DeepEqual(old.Studio, cfg.Studio) {
+		if err := n.setTokens(cfg); err != nil {
+			n.log.Error("configuration kept as it was", "error", err)
+			return
+		}
 	}
 	n.cfg.Store(cfg)
 	if n.opt.Level != nil {

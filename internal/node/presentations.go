@@ -7,6 +7,7 @@ import (
 
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
+	"pushcart/overlay"
 	"pushcart/packager"
 	"pushcart/packager/hls"
 )
@@ -18,6 +19,8 @@ type presentations struct {
 	settings func() *config.Config
 	log      *slog.Logger
 	now      func() time.Time
+	// cards ties a stream that begins to its desk; nil leaves it without.
+	cards func(name string, s overlay.Screen) stream.Consumer
 
 	mu      sync.Mutex // guards what follows
 	lastMSN map[string]func() int64
@@ -45,9 +48,17 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 		Metrics: p.metrics, Log: p.log.With("stream", s.Name()), Now: p.now,
 	})
 	p.registry.Add(k.Presentation())
-	keep := time.Duration(set.DVR) + 4*time.Duration(set.MaxSegmentDuration)
 	p.lastMSN[s.Name()] = k.NextMSN
-	return []stream.Consumer{&lingering{Packager: k, p: p, keep: keep, name: s.Name()}}
+	consumers := []stream.Consumer{&lingering{Packager: k, p: p, keep: lingers(p.settings()), name: s.Name()}}
+	if p.cards != nil {
+		consumers = append(consumers, p.cards(s.Name(), screen{k}))
+	}
+	return consumers
+}
+
+// lingers is how long a presentation stays fetchable after its end.
+func lingers(c *config.Config) time.Duration {
+	return time.Duration(c.HLS.DVR) + 4*time.Duration(c.HLS.MaxSegmentDuration)
 }
 
 // firstMSN numbers a new show's first segment by the clock, so that a node that lost all state goes forward: two numbers

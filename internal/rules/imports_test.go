@@ -18,7 +18,8 @@ const root = "../.."
 // arrows lists what each room may import of the others. Rooms meet at internal/stream and packager/window; internal/node
 // wires them. A package of internal that is not named here may be imported by none of the rooms.
 var arrows = map[string][]string{
-	"cmd/pushcart": {"internal/config", "internal/node"},
+	// The command line's client speaks the API's types.
+	"cmd/pushcart": {"internal/config", "internal/node", "overlay", "overlay/api"},
 
 	"ingest":      {"internal/auth", "internal/stream"},
 	"ingest/rtmp": {"ingest", "internal/codec", "internal/stream"},
@@ -29,14 +30,21 @@ var arrows = map[string][]string{
 	"packager/playlist": {"packager/window"},
 	"packager/hls":      {"packager/playlist", "packager/window"},
 
-	"overlay/web": {},
+	"overlay":                     {"internal/stream", "overlay/card", "overlay/journal", "overlay/timed"},
+	"overlay/api":                 {"internal/auth", "overlay", "overlay/card"},
+	"overlay/card":                {},
+	"overlay/journal":             {},
+	"overlay/journal/journaltest": {"overlay/journal"},
+	"overlay/timed":               {},
+	"overlay/web":                 {},
 
 	"internal/auth":   {},
 	"internal/codec":  {"internal/stream"},
-	"internal/config": {"internal/auth"},
+	"internal/config": {"internal/auth", "overlay/card"},
 	"internal/stream": {},
 	"internal/node": {
-		"ingest", "ingest/rtmp", "internal/auth", "internal/config", "internal/stream", "overlay/web", "packager", "packager/hls",
+		"ingest", "ingest/rtmp", "internal/auth", "internal/config", "internal/stream",
+		"overlay", "overlay/api", "overlay/card", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/window",
 	},
 
 	"internal/rules":       {},
@@ -48,7 +56,9 @@ var arrows = map[string][]string{
 }
 
 // forTests are packages that only tests may import, besides what arrows allow.
-var forTests = []string{"internal/auth", "internal/conformance", "internal/stream", "internal/testkit"}
+var forTests = []string{
+	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed",
+}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

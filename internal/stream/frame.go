@@ -25,11 +25,26 @@ type Frame struct {
 	Payload []byte
 }
 
-// Data is a timed message that came with the media, such as AMF data in RTMP.
+// Names of timed messages. How each is written on the wire stands where it is read.
+const (
+	// DataMeta describes the stream, in the words of the publishing program.
+	DataMeta = "onMetaData"
+	// DataText carries a text: one argument, an object with the text under "text".
+	DataText = "onTextData"
+	// DataCue is a cue point: one argument, an object with "name" and "parameters".
+	DataCue = "onCuePoint"
+	// DataCard is this project's own: one argument, a command as JSON text or as an object.
+	DataCard = "onPushcartCard"
+	// DataSEI came within a picture, as a user data SEI message with our UUID: one argument, a command as JSON text.
+	DataSEI = "pushcart.sei"
+)
+
+// Data is a timed message that came with the media, such as AMF data in RTMP. It does not change once it was passed on, so
+// that who takes it may keep it.
 type Data struct {
-	// Name of the message: onMetaData, onTextData, onCuePoint.
+	// Name of the message: one of the Data constants.
 	Name string
-	// Era and PTS place the message on the timeline; PTS counts 1/90,000 s.
+	// Era and PTS are those of the frame that the message belongs to, where that frame came; PTS counts 1/90,000 s.
 	Era int
 	PTS int64
 	// Values holds the message's arguments: float64, bool, string, nil, map[string]any or []any.

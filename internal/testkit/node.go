@@ -47,7 +47,11 @@ func Start(t testing.TB, change func(*config.Config)) *Node {
 	n := &Node{Log: &Log{}, t: t, id: fmt.Sprint("node-", nodes.Add(1)), done: make(chan error, 1)}
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelDebug)
-	inner, err := node.New(Config(change), node.Options{Log: n.Log.logger(level), Version: "test"})
+	c := Config(change)
+	if c.Data.Directory == config.Default().Data.Directory {
+		c.Data.Directory = t.TempDir() // data of one test are not to be found by another
+	}
+	inner, err := node.New(c, node.Options{Log: n.Log.logger(level), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,14 @@ var upLine = regexp.MustCompile(`pushcart is up.* rtmp=(\S+) .*?http=(\S+) .*?ad
 // Serve starts the program with a configuration file, and waits until it is up.
 func Serve(t testing.TB, file string) *Server {
 	t.Helper()
-	s := &Server{Process: Run(t, nil, Build(t), "serve", "--config", file)}
+	// Data of one test are not to be found by another.
+	return AwaitServer(t, Run(t, []string{"PUSHCART_DATA_DIRECTORY=" + filepath.Join(filepath.Dir(file), "data")}, Build(t), "serve", "--config", file))
+}
+
+// AwaitServer waits until a program that was started is up.
+func AwaitServer(t testing.TB, p *Process) *Server {
+	t.Helper()
+	s := &Server{Process: p}
 	up := upLine.FindStringSubmatch(s.Log.Wait(t, "pushcart is up"))
 	if up == nil {
 		t.Fatalf("the program does not tell its addresses:\n%s", s.Log)

@@ -20,6 +20,8 @@ var kinds = map[string]string{
 	".html":  "text/html; charset=utf-8",
 	".js":    "text/javascript; charset=utf-8",
 	".css":   "text/css; charset=utf-8",
+	".md":    "text/markdown; charset=utf-8",
+	".ts":    "application/typescript; charset=utf-8",
 	".svg":   "image/svg+xml",
 	".json":  "application/json",
 	".png":   "image/png",

@@ -1,15 +1,19 @@
+import { existsSync } from 'node:fs';
 import { defineConfig, type Plugin } from 'vite';
 
 // The node that `npm run dev` takes streams and the API from.
 const node = process.env['PUSHCART_URL'] ?? 'http://127.0.0.1:8080';
 
-// watchPages answers /watch/NAME in development as the node does: one page for every name.
-function watchPages(): Plugin {
+const pages = ['index', 'watch', 'studio'].filter((name) => existsSync(`${name}.html`));
+
+// namedPages answers /watch/NAME and /studio/NAME in development as the node does: one page for every name.
+function namedPages(): Plugin {
   return {
-    name: 'pushcart-watch-pages',
+    name: 'pushcart-named-pages',
     configureServer(server) {
       server.middlewares.use((request, _response, next) => {
-        if (request.url?.startsWith('/watch/')) request.url = '/watch.html';
+        const page = /^\/(watch|studio)\/[^/]/.exec(request.url ?? '')?.[1];
+        if (page) request.url = `/${page}.html`;
         next();
       });
     },
@@ -18,7 +22,7 @@ function watchPages(): Plugin {
 
 export default defineConfig({
   base: '/',
-  plugins: [watchPages()],
+  plugins: [namedPages()],
   build: {
     outDir: 'dist/site',
     emptyOutDir: true,
@@ -28,7 +32,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // hls.js is most of it, and there is no point at which less of it would do.
     chunkSizeWarningLimit: 800,
-    rolldownOptions: { input: { index: 'index.html', watch: 'watch.html' } },
+    rolldownOptions: { input: Object.fromEntries(pages.map((name) => [name, `${name}.html`])) },
   },
-  server: { host: '127.0.0.1', proxy: { '/live': node, '/api': node } },
+  server: { host: '127.0.0.1', proxy: { '/live': node, '/api': node, '/.well-known': node } },
 });

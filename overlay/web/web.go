@@ -1,11 +1,13 @@
-// Package web holds the viewer's pages, built from TypeScript by `make build` and embedded: the watch page, the list of
-// live streams and what they load.
+// Package web holds the pages, built from TypeScript by `make build` and embedded: the watch page, the studio, the list of
+// live streams and what they load; and the SDK with which pages of others show cards.
 package web
 
 import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"regexp"
+	"strings"
 )
 
 // dist holds .gitkeep alone until the pages are built, so that the package compiles before.
@@ -15,40 +17,66 @@ var dist embed.FS
 
 // The pages' names in the built site.
 const (
-	indexPage = "index.html"
-	watchPage = "watch.html"
+	indexPage  = "index.html"
+	watchPage  = "watch.html"
+	studioPage = "studio.html"
 )
 
-// How long caches may keep what: names of assets change with their content, names of pages never do.
+// How long caches may keep what: names of assets change with their content, names of pages never do, and those of the SDK
+// stand in pages of others, which are to have a new version within minutes.
 const (
 	cacheAsset = "public, max-age=31536000, immutable"
 	cachePage  = "no-cache"
+	cacheSDK   = "public, max-age=300, stale-while-revalidate=3600"
 )
 
-// contentPolicy lets pages load what this node serves and nothing else. Media goes through Media Source Extensions, whose
-// object URLs are blob: ones.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+// contentPolicy lets pages load what this node serves and nothing else, but for pictures from the hosts that cards may have
+// them from (CSP Level 3, 2.3.1). Media goes through Media Source Extensions, whose object URLs are blob: ones.
+func contentPolicy(images []string) string {
+	var sources strings.Builder
+	for _, pattern := range images {
+		switch {
+		case pattern == "*":
+			sources.WriteString(" https:")
+		case hostPattern.MatchString(pattern):
+			sources.WriteString(" https://" + pattern)
+		}
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:" + sources.String() +
+		"; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+}
+
+// hostPattern is the form of a host in an allow-list, with a wildcard for its subdomains or without. What has another form
+// could add to the policy more than a host.
+var hostPattern = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$`)
 
 // notBuilt is what visitors read when the binary was made without the pages.
 const notBuilt = "The pages are not part of this build of Pushcart. Run `make build` and start the node again.\n"
 
-// Register mounts the pages: the list of live streams at /, the watch page at /watch/NAME, what they load below /assets/.
-// In a binary that was built without them, pages answer 503 and say so.
-func Register(mux *http.ServeMux) {
-	built, err := fs.Sub(dist, "dist/site")
+// Register mounts the pages: the list of live streams at /, the watch page at /watch/NAME, the studio at /studio/NAME, what
+// they load below /assets/; and the SDK below /sdk/. images gives the hosts that cards may have pictures from, as they are in
+// force ("shop.example.com", "*.example.com", "*"); it is called for each page, from any goroutine. In a binary that was built
+// without them, pages answer 503 and say so.
+func Register(mux *http.ServeMux, images func() []string) {
+	load(built("site")).register(mux, images)
+	mux.HandleFunc("GET /sdk/{name}", load(built("sdk")).library)
+}
+
+// built is one of the trees that were built.
+func built(name string) fs.FS {
+	tree, err := fs.Sub(dist, "dist/"+name)
 	if err != nil {
 		panic(err) // not reached: the path is a constant and valid
 	}
-	load(built).register(mux)
+	return tree
 }
 
-// site serves the pages; for any number of goroutines.
+// site serves files that were built; for any number of goroutines.
 type site struct {
-	files map[string]*file // by path: "assets/..." and pages
+	files map[string]*file // by path in the tree
 }
 
-// load reads a built site, compressing what is worth it.
+// load reads what was built, compressing what is worth it.
 func load(tree fs.FS) *site {
 	s := &site{files: map[string]*file{}}
 	// Files that are embedded can always be read; what cannot be is not there.
@@ -64,15 +92,16 @@ func load(tree fs.FS) *site {
 	return s
 }
 
-func (s *site) register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", s.page(indexPage))
+func (s *site) register(mux *http.ServeMux, images func() []string) {
+	mux.HandleFunc("GET /{$}", s.page(indexPage, images))
 	// One page for every name: its script reads the name from the address.
-	mux.HandleFunc("GET /watch/{name}", s.page(watchPage))
+	mux.HandleFunc("GET /watch/{name}", s.page(watchPage, images))
+	mux.HandleFunc("GET /studio/{name}", s.page(studioPage, images))
 	mux.HandleFunc("GET /assets/{name}", s.asset)
 }
 
 // page makes the handler of one page.
-func (s *site) page(name string) http.HandlerFunc {
+func (s *site) page(name string, images func() []string) http.HandlerFunc {
 	f := s.files[name]
 	if f == nil {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -82,7 +111,7 @@ func (s *site) page(name string) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("Content-Security-Policy", contentPolicy(images()))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
@@ -99,4 +128,18 @@ func (s *site) asset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	f.serve(w, r, cacheAsset)
+}
+
+// library answers with a file of the SDK, to pages of any origin.
+func (s *site) library(w http.ResponseWriter, r *http.Request) {
+	f := s.files[r.PathValue("name")]
+	if f == nil {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	f.serve(w, r, cacheSDK)
 }

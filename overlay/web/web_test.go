@@ -17,6 +17,7 @@ func tree() fs.FS {
 	return fstest.MapFS{
 		"index.html":             {Data: []byte("<!doctype html><title>list</title>")},
 		"watch.html":             {Data: []byte("<!doctype html>" + strings.Repeat("<p>watch</p>", 100))},
+		"studio.html":            {Data: []byte("<!doctype html><title>studio</title>")},
 		"assets/page-1a2b3c.js":  {Data: []byte(strings.Repeat("play();\n", 200))},
 		"assets/page-1a2b3c.css": {Data: []byte("p{color:red}")},
 		"assets/odd":             {Data: []byte{0, 1, 2}},
@@ -25,7 +26,7 @@ func tree() fs.FS {
 
 func pages(tree fs.FS) http.Handler {
 	mux := http.NewServeMux()
-	load(tree).register(mux)
+	load(tree).register(mux, func() []string { return []string{"shop.example.com", "*.cdn.example.com"} })
 	return mux
 }
 
@@ -54,18 +55,78 @@ func body(t *testing.T, r *http.Response) []byte {
 
 func TestPages(t *testing.T) {
 	s := pages(tree())
-	for target, want := range map[string]string{"/": "list", "/watch/demo": "watch", "/watch/%E7%9B%B4": "watch"} {
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; " +
+		"img-src 'self' data: https://shop.example.com https://*.cdn.example.com; " +
+		"connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	for target, want := range map[string]string{
+		"/": "list", "/watch/demo": "watch", "/watch/%E7%9B%B4": "watch", "/studio/demo": "studio",
+	} {
 		r := get(s, target)
 		if r.StatusCode != http.StatusOK || !strings.Contains(string(body(t, r)), want) {
 			t.Errorf("%s: status %d, or not the page with %q", target, r.StatusCode, want)
 		}
 		for name, value := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
-			"Referrer-Policy": "no-referrer", "Content-Security-Policy": contentPolicy,
+			"Referrer-Policy": "no-referrer", "Content-Security-Policy": policy,
 		} {
 			if got := r.Header.Get(name); got != value {
 				t.Errorf("%s: %s is %q, want %q", target, name, got, value)
 			}
+		}
+	}
+}
+
+// TestContentPolicy holds that hosts, and nothing else, get into the policy, whatever the allow-list has.
+func TestContentPolicy(t *testing.T) {
+	for _, tt := range []struct {
+		images []string
+		want   string
+	}{
+		{nil, "data:"},
+		{[]string{"*"}, "data: https:"},
+		{[]string{"a.example.com", "*.b.example.com", "xn--bcher-kva.example"}, "data: https://a.example.com https://*.b.example.com https://xn--bcher-kva.example"},
+		{[]string{"", "a b", "a;script-src *", "a,b", "http://a", "a/b", "*.*", "a*", "-a", "a.", "'unsafe-inline'", "data:", "a\r\nX: y"}, "data:"},
+	} {
+		policy := contentPolicy(tt.images)
+		_, rest, _ := strings.Cut(policy, "img-src 'self' ")
+		got, _, _ := strings.Cut(rest, ";")
+		if got != tt.want || strings.Count(policy, ";") != 8 {
+			t.Errorf("%q: pictures from %q, want %q; all of it: %s", tt.images, got, tt.want, policy)
+		}
+	}
+}
+
+func TestSDK(t *testing.T) {
+	s := load(fstest.MapFS{
+		"pushcart-cards.js":   {Data: []byte(strings.Repeat("export {};\n", 100))},
+		"pushcart-cards.d.ts": {Data: []byte("export {};")},
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sdk/{name}", s.library)
+	for target, kind := range map[string]string{
+		"/sdk/pushcart-cards.js":   "text/javascript; charset=utf-8",
+		"/sdk/pushcart-cards.d.ts": "application/typescript; charset=utf-8",
+	} {
+		r := get(mux, target, "Origin", "https://shop.example.com", "Accept-Encoding", "gzip")
+		if r.StatusCode != http.StatusOK {
+			t.Fatalf("%s: status %d", target, r.StatusCode)
+		}
+		for name, value := range map[string]string{
+			"Content-Type": kind, "Cache-Control": cacheSDK, "Access-Control-Allow-Origin": "*",
+			"Cross-Origin-Resource-Policy": "cross-origin", "X-Content-Type-Options": "nosniff",
+		} {
+			if got := r.Header.Get(name); got != value {
+				t.Errorf("%s: %s is %q, want %q", target, name, got, value)
+			}
+		}
+		again := get(mux, target, "Accept-Encoding", "gzip", "If-None-Match", r.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified || again.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s, seen before: status %d, headers %v", target, again.StatusCode, again.Header)
+		}
+	}
+	for _, target := range []string{"/sdk/", "/sdk/none.js", "/sdk/..%2fsite%2findex.html"} {
+		if r := get(mux, target); r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: status %d, want 404", target, r.StatusCode)
 		}
 	}
 }
@@ -170,14 +231,10 @@ func TestNotBuilt(t *testing.T) {
 // TestEmbedded holds what is embedded to the pages' Content-Security-Policy and to names that change with content. It
 // holds in a fresh clone too, where nothing is built yet.
 func TestEmbedded(t *testing.T) {
-	built, err := fs.Sub(dist, "dist/site")
-	if err != nil {
-		t.Fatal(err)
-	}
 	inline := regexp.MustCompile(`(?is)<script[^>]*>\s*[^<\s]|<style|\son[a-z]+=|\sstyle=|javascript:`)
 	remote := regexp.MustCompile(`(?i)(src|href)="(https?:)?//`)
 	hashed := regexp.MustCompile(`^assets/[^/]+-[A-Za-z0-9_-]{8}\.[a-z0-9]+$`)
-	for name, f := range load(built).files {
+	for name, f := range load(built("site")).files {
 		switch {
 		case strings.HasSuffix(name, ".html"):
 			if m := inline.Find(f.plain); m != nil {
@@ -195,11 +252,32 @@ func TestEmbedded(t *testing.T) {
 // TestRegister mounts what is embedded: both pages answer, or say that they are not built.
 func TestRegister(t *testing.T) {
 	mux := http.NewServeMux()
-	Register(mux)
-	for _, target := range []string{"/", "/watch/a"} {
+	hosts := []string{"shop.example.com", "*.cdn.example.com"}
+	Register(mux, func() []string { return hosts })
+	for _, target := range []string{"/", "/watch/a", "/studio/a"} {
 		r := get(mux, target)
 		if built := r.StatusCode == http.StatusOK; !built && r.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("%s: status %d", target, r.StatusCode)
+		}
+	}
+	if r := get(mux, "/sdk/pushcart-cards.js"); r.StatusCode != http.StatusOK && r.StatusCode != http.StatusNotFound {
+		t.Errorf("SDK: status %d", r.StatusCode)
+	}
+	for _, tt := range []struct {
+		hosts []string
+		want  string
+	}{
+		{hosts, "; img-src 'self' data: https://shop.example.com https://*.cdn.example.com; "},
+		{nil, "; img-src 'self' data:; "},
+		{[]string{"*"}, "; img-src 'self' data: https:; "},
+	} {
+		hosts = tt.hosts
+		r := get(mux, "/watch/a")
+		if policy := r.Header.Get("Content-Security-Policy"); r.StatusCode == http.StatusOK && !strings.Contains(policy, tt.want) {
+			t.Errorf("with %q: policy %s", tt.hosts, policy)
+		}
+		if policy := contentPolicy(tt.hosts); !strings.Contains(policy, tt.want) {
+			t.Errorf("with %q: policy %s", tt.hosts, policy)
 		}
 	}
 }

@@ -1,4 +1,5 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type LoadPolicy } from 'hls.js';
+import { fromHls } from '../sdk';
 import type { Source, SourceEvents, Timing } from './source';
 
 /** A second failure of the decoder within this time ends the source; ms. */
@@ -22,6 +23,10 @@ const config: Partial<HlsConfig> = {
   maxBufferLength: 20,
   maxMaxBufferLength: 40,
   capLevelToPlayerSize: true,
+  // Cards are taken from the media themselves. Cues would need a track element, whose address the pages' policy forbids.
+  enableEmsgMetadataCues: false,
+  enableID3MetadataCues: false,
+  enableDateRangeMetadataCues: false,
   // The player sets the rate and keeps the distance itself; see latency.ts.
   maxLiveSyncPlaybackRate: 1,
   liveSyncOnStallIncrease: 0,
@@ -33,6 +38,7 @@ const config: Partial<HlsConfig> = {
 /** HlsSource plays through Media Source Extensions, Managed Media Source where only that exists. */
 export class HlsSource implements Source {
   private readonly hls = new Hls(config);
+  readonly cards = fromHls(this.hls);
   private live = false;
   private recovered = -Infinity;
 

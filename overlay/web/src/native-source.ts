@@ -1,3 +1,4 @@
+import { fromNative } from '../sdk';
 import type { Source, SourceEvents, Timing } from './source';
 
 /** The distance that Safari's own player keeps cannot be asked for; s. */
@@ -10,6 +11,7 @@ interface DatedVideo extends HTMLVideoElement {
 
 /** NativeSource leaves playback to the browser: iPhones that have no Media Source Extensions of any kind. */
 export class NativeSource implements Source {
+  readonly cards = fromNative();
   private readonly stopped = new AbortController();
   private edge = 0;
 

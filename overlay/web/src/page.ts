@@ -1,3 +1,5 @@
+import { ShowCards } from './cards/show';
+import { viewerOf } from './cards/viewer';
 import { Controls } from './controls';
 import { element } from './element';
 import { Player } from './player';
@@ -45,7 +47,8 @@ function watchIdle(stage: HTMLElement, playing: () => boolean): void {
 }
 
 function main(): void {
-  const { lang, strings } = choose(navigator.languages);
+  const viewer = viewerOf(location.search, navigator.languages);
+  const { lang, strings } = choose(viewer.languages);
   document.documentElement.lang = lang;
   const name = streamName(location.pathname);
   document.title = `${name} · Pushcart`;
@@ -56,7 +59,10 @@ function main(): void {
   const player = new Player(video, new URL(`/live/${encodeURIComponent(name)}/index.m3u8`, location.href).href);
   const status = new Status(stage, element('headline', HTMLElement), element('detail', HTMLElement), strings);
   const controls = new Controls(stage, video, player, strings);
+  const cards = new ShowCards(video, element('overlay', HTMLElement), viewer);
+  player.onsource = (source) => cards.follow(source.cards);
   const update = () => {
+    if (player.state === 'waiting' || player.state === 'ended') cards.over();
     status.show(player.state);
     controls.update();
   };

@@ -37,6 +37,8 @@ const noTiming: Timing = { behindEdge: null, holdBack: null, shownAt: null, step
 export class Player {
   /** Called after each change of state. */
   onchange: () => void = () => {};
+  /** Called with each source before it is opened. */
+  onsource: (source: Source) => void = () => {};
 
   private source: Source | null = null;
   private watch: Watch | null = null;
@@ -170,6 +172,7 @@ export class Player {
     this.fresh();
     this.source = source;
     this.journal.counters.opened++;
+    this.onsource(source);
     source.open();
   }
 

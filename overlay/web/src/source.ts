@@ -1,3 +1,5 @@
+import type { Feed } from '../sdk';
+
 /** What a source tells its player. */
 export interface SourceEvents {
   /** There is no stream at the address. */
@@ -30,6 +32,8 @@ export interface Timing {
 
 /** A Source brings a stream's media into a video element. */
 export interface Source {
+  /** What the media say of product cards. */
+  readonly cards: Feed;
   /** Begins. */
   open(): void;
   /** Lets the element go; the source is of no use any more. */

@@ -1,0 +1,84 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"pushcart/internal/auth"
+	"pushcart/internal/config"
+	"pushcart/overlay"
+	"pushcart/overlay/api"
+	"pushcart/overlay/card"
+)
+
+// openCards makes what product cards need: the data folder, the desks and who may use them.
+func (n *Node) openCards(cfg *config.Config) error {
+	n.data = &dataFolder{dir: cfg.Data.Directory, log: n.log}
+	key, err := n.data.open()
+	if err != nil {
+		return fmt.Errorf("make a signing key: %w", err)
+	}
+	n.signingKeys = key.Public().JWKS()
+	if err := n.setTokens(cfg); err != nil {
+		return err
+	}
+	n.desks, err = overlay.New(overlay.Options{
+		Dir: cfg.Data.Directory, Key: key,
+		Policy: func() card.Policy { return card.Policy{Hosts: n.cfg.Load().Cards.Hosts} },
+		Region: func() string { return string(n.cfg.Load().Node.Region) },
+		InBand: func() bool { return n.cfg.Load().Cards.InBand },
+		Keep:   func() time.Duration { return keepCards(n.cfg.Load()) },
+		Log:    n.log, Registerer: n.reg,
+	})
+	if err != nil {
+		return fmt.Errorf("set up product cards: %w", err)
+	}
+	return nil
+}
+
+// keepCards is how long a revision stays fetchable after it was shown: as long as somebody may play media that name it, who
+// is behind by all that can be played and plays what an ended show left.
+func keepCards(c *config.Config) time.Duration {
+	return 2 * lingers(c)
+}
+
+// setTokens takes the configured operator tokens, or the one that the node made.
+func (n *Node) setTokens(cfg *config.Config) error {
+	entries := cfg.TokenEntries()
+	if len(entries) == 0 {
+		token, err := n.data.operatorToken()
+		if err != nil {
+			n.log.Error("THERE IS NO OPERATOR TOKEN: nobody can use the studio and the card API", "error", err,
+				"hint", "set studio.tokens (PUSHCART_STUDIO_TOKENS), or mend the data folder and start the node again")
+		} else {
+			entries = []auth.Entry{{Stream: auth.AnyStream, Key: token}}
+			n.log.Info("the studio is at /studio/NAME; its token is in a file", "file", n.data.path(tokenFile))
+		}
+	}
+	tokens, err := auth.NewKeys(entries)
+	if err != nil {
+		return fmt.Errorf("studio.tokens: %w", err)
+	}
+	n.tokens.Store(tokens)
+	return nil
+}
+
+// cardAPI makes the HTTP side of cards and streams.
+func (n *Node) cardAPI() *api.API {
+	s := &streams{hub: n.hub, registry: n.registry, desk: n.desks.Desk, now: time.Now}
+	return api.New(api.Options{
+		Desk: func(name string) (api.Desk, error) {
+			d, err := n.desks.Desk(name)
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
+		Document: n.desks.Document,
+		Keys:     n.signingKeys,
+		Tokens:   n.tokens,
+		Streams:  s.list,
+		Stream:   s.one,
+		Log:      n.log, Registerer: n.reg,
+	})
+}

@@ -1,0 +1,4 @@
+package testkit
+
+// PID is the program's process number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }

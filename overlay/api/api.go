@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pushcart/internal/auth"
+	"pushcart/overlay"
+)
+
+// Desk is one stream's cards, as the API uses them. Its methods are for any goroutine.
+type Desk interface {
+	// Do carries a command out. Its error is an *overlay.Refusal, or that of the context.
+	Do(context.Context, overlay.Command) (overlay.Result, error)
+	// View is everything at this moment; never nil.
+	View() *overlay.View
+	// Preview is what viewers in a region get of a card; false when there is no such card. Region "" is any.
+	Preview(id, region string) ([]byte, bool)
+}
+
+// Options sets an API up. All fields are needed unless they say otherwise.
+type Options struct {
+	// Desk opens a stream's desk, or makes it. Its error is an *overlay.Refusal.
+	Desk func(stream string) (Desk, error)
+	// Document finds what viewers get of a revision that was shown.
+	Document func(stream, card string, rev int64) (overlay.Document, bool)
+	// Keys is the JSON Web Key Set with which states are verified (RFC 7517).
+	Keys []byte
+	// Tokens are the operators', in force now.
+	Tokens *auth.Store
+	// Streams are all that are there, by name.
+	Streams func() []Stream
+	// Stream describes one; false when there is none of the name.
+	Stream func(name string) (Stream, bool)
+
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// API answers the requests of operators and viewers about cards.
+type API struct {
+	opt     Options
+	routes  []route
+	guard   *guard
+	feeds   *feeds
+	metrics *metrics
+	keys    static
+	spec    static
+
+	closing sync.Once
+	closed  chan struct{} // ends the event streams
+}
+
+// New makes an API.
+func New(opt Options) *API {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	m := newMetrics(opt.Registerer)
+	a := &API{
+		opt: opt, metrics: m, closed: make(chan struct{}),
+		guard: &guard{tokens: opt.Tokens, now: opt.Now, log: opt.Log, failed: m.failed, strikes: map[string]*strikes{}},
+		feeds: &feeds{byStream: map[string]*feed{}, byAddress: map[string]int{}, gauge: m.feeds},
+		keys:  newStatic(opt.Keys, "application/jwk-set+json", "public, max-age=300"),
+		spec:  newStatic(openAPI, "application/yaml", "no-cache"),
+	}
+	a.routes = a.table()
+	return a
+}
+
+// Close ends all event streams, so that nothing holds up the server's shutdown.
+func (a *API) Close() { a.closing.Do(func() { close(a.closed) }) }
+
+// metrics of the API.
+type metrics struct {
+	requests *prometheus.CounterVec
+	failed   prometheus.Counter
+	feeds    prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pushcart_api_requests_total", Help: "Requests to the API, by method and status of the answer."}, []string{"method", "status"}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pushcart_api_token_failures_total", Help: "Requests to the API with a token that is not good for the stream."}),
+		feeds: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pushcart_api_event_streams", Help: "Dashboards that follow a stream's cards."}),
+	}
+	reg.MustRegister(m.requests, m.failed, m.feeds)
+	return m
+}
+
+// static is a small document that is the same for everybody.
+type static struct {
+	body              []byte
+	kind, cache, etag string
+}
+
+func newStatic(body []byte, kind, cache string) static {
+	sum := sha256.Sum256(body)
+	return static{body: body, kind: kind, cache: cache, etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
+}
+
+func (s static) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", s.cache)
+	h.Set("ETag", s.etag)
+	if matches(r.Header.Values("If-None-Match"), s.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", s.kind)
+	// A client that goes away is no fault of ours.
+	_, _ = w.Write(s.body)
+}

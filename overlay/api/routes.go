@@ -1,0 +1,104 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one thing that can be asked of the API.
+type route struct {
+	method string
+	// path in the form of http.ServeMux, which is also that of OpenAPI.
+	path   string
+	handle func(*call) error
+	// open routes are for everybody; the others need a token of the stream's operator. Reading needs it too: a card that was
+	// not shown yet is nobody's business.
+	open bool
+	// query has the parameters taken.
+	query []string
+	// body that the request must have; the zero value is none.
+	body bodyRule
+	// condition that a request that changes something may state.
+	condition condition
+	// apart tells that Register leaves the route out: see Documents.
+	apart bool
+}
+
+// changes tells whether the route is one that changes something, and so takes an Idempotency-Key.
+func (rt *route) changes() bool { return rt.method != http.MethodGet }
+
+// Sizes of bodies in bytes. A card is held to its own limit by what reads it, which says so in better words.
+const (
+	maxCardBody   = 32 << 10
+	maxSmallBody  = 4 << 10
+	maxOrderBody  = 128 << 10
+	maxImportBody = 4 << 20
+)
+
+// table lists all routes.
+func (a *API) table() []route {
+	const base = "/api/v1/streams/{name}"
+	plain := func(limit int64) bodyRule { return bodyRule{[]string{kindJSON}, limit} }
+	patch := func(limit int64) bodyRule { return bodyRule{[]string{kindMerge, kindJSON}, limit} }
+	at := []string{"at"}
+	return []route{
+		{method: "GET", path: "/api/v1/streams", handle: (*call).streams, open: true},
+		{method: "GET", path: base, handle: (*call).oneStream, open: true},
+		{method: "GET", path: "/api/openapi.yaml", handle: (*call).openAPI, open: true},
+
+		{method: "GET", path: base + "/cards", handle: (*call).listCards},
+		{method: "PUT", path: base + "/cards", handle: (*call).importCards, body: plain(maxImportBody)},
+		{method: "PATCH", path: base + "/cards", handle: (*call).orderCards, body: patch(maxOrderBody)},
+		{method: "GET", path: base + "/cards/{id}", handle: (*call).getCard},
+		{method: "PUT", path: base + "/cards/{id}", handle: (*call).putCard, body: plain(maxCardBody), condition: byRevOrNew},
+		{method: "PATCH", path: base + "/cards/{id}", handle: (*call).patchCard, body: patch(maxCardBody), condition: byRev},
+		{method: "DELETE", path: base + "/cards/{id}", handle: (*call).deleteCard, condition: byRev},
+		{method: "GET", path: base + "/cards/{id}/preview", handle: (*call).previewCard, query: []string{"region"}},
+
+		{method: "GET", path: base + "/slots", handle: (*call).getSlots},
+		{method: "DELETE", path: base + "/slots", handle: (*call).hide, query: at, condition: bySeq},
+		{method: "PUT", path: base + "/slots/{slot}", handle: (*call).show, body: plain(maxSmallBody), condition: bySeq},
+		{method: "DELETE", path: base + "/slots/{slot}", handle: (*call).hide, query: at, condition: bySeq},
+		{method: "DELETE", path: base + "/schedule/{schedule}", handle: (*call).cancel},
+		{method: "GET", path: base + "/timeline", handle: (*call).timeline},
+		{method: "GET", path: base + "/card-settings", handle: (*call).getSettings},
+		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
+		{method: "GET", path: base + "/card-events", handle: (*call).events},
+
+		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true},
+		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},
+	}
+}
+
+// Register mounts the API. What is asked for below /api/ and is not there is answered here, too.
+func (a *API) Register(mux *http.ServeMux) {
+	methods := map[string][]string{}
+	for i := range a.routes {
+		rt := &a.routes[i]
+		if rt.apart {
+			continue
+		}
+		mux.HandleFunc(rt.method+" "+rt.path, a.serve(rt))
+		methods[rt.path] = append(methods[rt.path], rt.method)
+	}
+	for path, there := range methods {
+		mux.HandleFunc(path, otherMethod(there))
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		problemf("not_found", "", "There is no such resource. GET /api/openapi.yaml tells what there is.").write(w)
+	})
+}
+
+// otherMethod answers for a path that is there, but not with the method asked for.
+func otherMethod(there []string) http.HandlerFunc {
+	if slices.Contains(there, http.MethodGet) {
+		there = append(there, http.MethodHead)
+	}
+	slices.Sort(there)
+	allow := strings.Join(there, ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		problemf(reasonMethod, "", "This address does not take %s, but %s.", clip(r.Method), allow).with("Allow", allow).write(w)
+	}
+}

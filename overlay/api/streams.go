@@ -1,0 +1,64 @@
+package api
+
+import (
+	"time"
+
+	"pushcart/overlay"
+)
+
+// Stream is one stream as the API shows it.
+type Stream struct {
+	Name string `json:"name"`
+	// State is "live" or "waiting".
+	State           string     `json:"state"`
+	Playlist        string     `json:"playlist"`
+	Watch           string     `json:"watch"`
+	StartedAt       time.Time  `json:"started_at"`
+	UptimeSeconds   float64    `json:"uptime_seconds"`
+	PublisherSince  *time.Time `json:"publisher_since,omitempty"`
+	WaitingUntil    *time.Time `json:"waiting_until,omitempty"`
+	Protocol        string     `json:"protocol"`
+	Agent           string     `json:"agent,omitempty"`
+	Reconnects      int        `json:"reconnects"`
+	Viewers         int        `json:"viewers"`
+	Bitrate         int64      `json:"bitrate_bps"`
+	KeyframeSeconds float64    `json:"keyframe_interval_seconds,omitempty"`
+	// Cards is how many are shown at this moment.
+	Cards  int               `json:"cards"`
+	Tracks []Track           `json:"tracks"`
+	Drops  map[string]uint64 `json:"drops"`
+	Advice []string          `json:"advice"`
+}
+
+// Track is one of a stream's tracks.
+type Track struct {
+	ID int `json:"id"`
+	// Kind is "video" or "audio".
+	Kind       string  `json:"kind"`
+	Codec      string  `json:"codec"`
+	Codecs     string  `json:"codecs"`
+	Bitrate    int64   `json:"bitrate_bps"`
+	Width      int     `json:"width,omitempty"`
+	Height     int     `json:"height,omitempty"`
+	FrameRate  float64 `json:"frame_rate,omitempty"`
+	SampleRate int     `json:"sample_rate,omitempty"`
+	Channels   int     `json:"channels,omitempty"`
+	Frames     uint64  `json:"frames"`
+}
+
+// StreamList is all streams.
+type StreamList struct {
+	Streams []Stream `json:"streams"`
+}
+
+func (c *call) streams() error {
+	return c.answer("", StreamList{orEmpty(c.api.opt.Streams())})
+}
+
+func (c *call) oneStream() error {
+	s, ok := c.api.opt.Stream(c.r.PathValue("name"))
+	if !ok {
+		return problemf(overlay.ReasonNotFound, "name", "No stream of this name is live. Streams that are: GET /api/v1/streams.")
+	}
+	return c.answer("", s)
+}

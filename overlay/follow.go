@@ -1,0 +1,244 @@
+package overlay
+
+import (
+	"sync"
+	"time"
+
+	"pushcart/internal/stream"
+)
+
+// Bounds on commands that come with the media.
+const (
+	// inBandWaiting is how many messages may wait to be looked at.
+	inBandWaiting = 256
+	// inBandBytes is the most that a message may hold, in bytes of text: more than any command takes.
+	inBandBytes = 64 << 10
+	// inBandRateLimit is how many commands a second a publisher may send for ever, inBandBurst how many at once.
+	inBandRateLimit = 50
+	inBandBurst     = 100
+)
+
+// Follow returns the consumer of a stream that begins. In the background it opens the stream's desk, again and again if
+// need be, announces the present state to s and then each one that follows, and carries out what comes with the media,
+// until the stream ends. After that, s may hear of one more state.
+func (d *Desks) Follow(name string, s Screen) stream.Consumer {
+	f := &follower{
+		desks: d, name: name, screen: s, queue: make(chan message, inBandWaiting), over: make(chan struct{}),
+		bucket: bucket{level: inBandBurst},
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.running.Go(f.run)
+	}
+	return f
+}
+
+// follower ties a stream to its desk.
+type follower struct {
+	desks  *Desks
+	name   string
+	screen Screen
+	queue  chan message
+	end    sync.Once
+	over   chan struct{} // closed when the stream has ended
+
+	bucket bucket // run's
+}
+
+// message came with the media at a time.
+type message struct {
+	data *stream.Data
+	at   time.Time
+}
+
+// Tracks implements stream.Consumer.
+func (f *follower) Tracks([]*stream.Track) {}
+
+// Frame implements stream.Consumer.
+func (f *follower) Frame(*stream.Frame) {}
+
+// Away implements stream.Consumer.
+func (f *follower) Away() {}
+
+// End implements stream.Consumer.
+func (f *follower) End() { f.end.Do(func() { close(f.over) }) }
+
+// Data implements stream.Consumer. It looks at nothing but the size: that is all that the publisher may wait for.
+func (f *follower) Data(d *stream.Data) {
+	budget := inBandBytes
+	for _, v := range d.Values {
+		if budget = spend(v, budget); budget < 0 {
+			f.desks.metrics.inBand.WithLabelValues(inBandSize).Inc()
+			return
+		}
+	}
+	select {
+	case f.queue <- message{d, f.desks.opt.Now()}:
+	default:
+		f.desks.metrics.inBand.WithLabelValues(inBandQueue).Inc()
+	}
+}
+
+// spend takes from a budget what a value holds; less than 0 is left when that is too much.
+func spend(v any, budget int) int {
+	budget -= 16
+	switch v := v.(type) {
+	case string:
+		budget -= len(v)
+	case []any:
+		for _, e := range v {
+			if budget < 0 {
+				break
+			}
+			budget = spend(e, budget)
+		}
+	case map[string]any:
+		for name, e := range v {
+			if budget < 0 {
+				break
+			}
+			budget = spend(e, budget-len(name))
+		}
+	}
+	return budget
+}
+
+// run is the follower's goroutine.
+func (f *follower) run() {
+	k := f.attach()
+	if k == nil {
+		return
+	}
+	defer k.unfollow(f)
+	for {
+		select {
+		case <-f.desks.ctx.Done():
+			return
+		case m := <-f.queue:
+			f.take(k, m)
+		case <-f.over:
+			for { // what came before the end counts
+				select {
+				case m := <-f.queue:
+					f.take(k, m)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// Pauses between attempts to open a desk.
+const (
+	firstRetry = retryOpen
+	lastRetry  = 30 * time.Second
+)
+
+// attach opens the desk and follows it; nil when the stream or the node ended before that.
+func (f *follower) attach() *Desk {
+	k, refusal := f.desks.handle(f.name)
+	if refusal != nil {
+		f.desks.opt.Log.Error("a stream has no desk for its cards", "stream", f.name, "reason", refusal.Message)
+		return nil
+	}
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+		if k.follow(f) == nil {
+			return k
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+			continue
+		case <-f.over:
+		case <-f.desks.ctx.Done():
+		}
+		timer.Stop()
+		return nil
+	}
+}
+
+// follow opens the desk and has it announce its state, and each that follows, to f's screen.
+func (k *Desk) follow(f *follower) *Refusal {
+	k.touch()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w, refusal := k.openLocked(true)
+	if refusal != nil {
+		return refusal
+	}
+	if !w.call(func() { w.attach(f) }) {
+		return errClosed()
+	}
+	k.followers++
+	return nil
+}
+
+// unfollow ends what follow began.
+func (k *Desk) unfollow(f *follower) {
+	k.touch()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.followers--
+	if w := k.clerk.Load(); w != nil {
+		w.call(func() { w.detach(f) })
+	}
+}
+
+// take carries out a message, if it is a command.
+func (f *follower) take(k *Desk, m message) {
+	c, ours, refusal := commandOf(m.data)
+	if !ours {
+		return
+	}
+	if !f.bucket.take(m.at) {
+		f.refuse(k, m.at, c.Source, inBandRate,
+			refuse(ReasonBusy, "", "The publisher sends more than %d commands a second: what is beyond that is not carried out.", inBandRateLimit))
+		return
+	}
+	switch {
+	case !m.data.Trusted:
+		refusal = refuse(ReasonForbidden, "", "The publisher gave no stream key: set one in the node's configuration, and in the encoder, to let it show cards.")
+	case !k.View().InBand:
+		refusal = refuse(ReasonForbidden, "", "The stream does not accept cards that come with the media: turn that on in the studio to let the publisher show them.")
+	case refusal == nil:
+		j := &job{request: prepare(c, f.desks.opt.Policy(), m.at)}
+		j.done = func(_ Result, err error) {
+			if no, ok := err.(*Refusal); ok {
+				f.refuse(k, m.at, c.Source, string(no.Reason), no)
+			}
+		}
+		if refusal = k.submit(j); refusal == nil {
+			return
+		}
+	}
+	f.refuse(k, m.at, c.Source, string(refusal.Reason), refusal)
+}
+
+// refuse counts a command that is not carried out, and has the views tell of it. Nothing of it is written to the disk.
+func (f *follower) refuse(k *Desk, at time.Time, source, reason string, why *Refusal) {
+	f.desks.metrics.inBand.WithLabelValues(reason).Inc()
+	if w := k.clerk.Load(); w != nil && w.refusals.note(at, source, why) {
+		w.signal()
+	}
+}
+
+// bucket lets a number of commands through at once, and then as many a second as its rate.
+type bucket struct {
+	level float64 // commands that may come at once
+	last  time.Time
+}
+
+// take tells whether one more may come at a time.
+func (b *bucket) take(at time.Time) bool {
+	if since := at.Sub(b.last); !b.last.IsZero() && since > 0 {
+		b.level = min(b.level+since.Seconds()*inBandRateLimit, inBandBurst)
+	}
+	b.last = at
+	if b.level < 1 {
+		return false
+	}
+	b.level--
+	return true
+}

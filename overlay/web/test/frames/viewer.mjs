@@ -1,0 +1,109 @@
+// Pages that watch the show, with a recorder in front of their scripts.
+import { readFile } from 'node:fs/promises';
+import { rate } from './picture.mjs';
+
+const text = (name) => readFile(new URL(name, import.meta.url), 'utf8');
+const counter = `window.counter = (() => { ${(await text('counter.mjs')).replaceAll('export ', '')} return { cells, decode }; })();`;
+const recorder = await text('recorder.js');
+
+/** What the watch page shows, as the bare page says it. */
+const watchShows = () =>
+  Array.from(document.querySelectorAll('[data-slot][data-card]'), ({ dataset }) => `${dataset.slot}:${dataset.card}/${dataset.rev}`)
+    .sort()
+    .join(' ');
+
+export class Viewer {
+  /** Opens a page. */
+  static async open(browser, name, url) {
+    const viewer = new Viewer();
+    viewer.name = name;
+    viewer.context = await browser.newContext({ viewport: { width: 320, height: 240 }, locale: 'en-US' });
+    viewer.page = await viewer.context.newPage();
+    viewer.complaints = [];
+    viewer.page.on('pageerror', (error) => viewer.complaints.push(`exception: ${error.message}`));
+    viewer.page.on('console', (message) => {
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) viewer.complaints.push(message.text());
+    });
+    await viewer.page.addInitScript(`${counter}${recorder}
+      document.addEventListener('DOMContentLoaded', () =>
+        recorder.start(document.getElementById('video'), () => (window.shown ?? (${watchShows}))()));`);
+    await viewer.page.goto(url);
+    return viewer;
+  }
+
+  /** What was recorded since the last time. */
+  async take() {
+    return this.page.evaluate(() => {
+      const { samples, told } = window.recorder;
+      return { samples: samples.splice(0), told: told.splice(0) };
+    });
+  }
+
+  /** The frame that was painted last; -1 before the first. */
+  frame() {
+    return this.page.evaluate(() => window.recorder.frame);
+  }
+
+  /** Waits until a frame has been painted, or a later one. */
+  async painted(frame, limit = 30000) {
+    try {
+      await this.page.waitForFunction((wanted) => window.recorder.frame >= wanted, frame, { timeout: limit, polling: 100 });
+    } catch (error) {
+      throw new Error(`${this.name} did not get to frame ${frame}: ${await this.stuck()} ${this.complaints}`, { cause: error });
+    }
+  }
+
+  /** Goes back to a frame, by its distance to the one that is shown, and waits until playback is there. */
+  async back(frame) {
+    await this.page.evaluate(
+      ({ frame, rate }) => {
+        const video = document.getElementById('video');
+        // The watch page takes a viewer back to live who is behind without having asked for it: pausing is asking.
+        const button = document.getElementById('play');
+        button?.click();
+        video.currentTime += (frame - window.recorder.frame) / rate;
+        button?.click();
+      },
+      { frame, rate },
+    );
+    try {
+      await this.page.waitForFunction((to) => window.recorder.frame < to, frame + 2 * rate, { timeout: 20000, polling: 50 });
+    } catch (error) {
+      throw new Error(`${this.name} did not go back to frame ${frame}: ${await this.stuck()}`, { cause: error });
+    }
+  }
+
+  /** Goes to the live edge. */
+  forward() {
+    return this.page.evaluate(() => {
+      const button = document.getElementById('live');
+      if (button) button.click();
+      else document.getElementById('video').currentTime = window.live();
+    });
+  }
+
+  /** Changes to the one or the other rendition, and waits until its media are shown. */
+  async quality(high, atOnce) {
+    await this.page.evaluate(({ high, atOnce }) => window.quality(high, atOnce), { high, atOnce });
+    try {
+      await this.page.waitForFunction((wanted) => window.qualityShown() === wanted, high, { timeout: 20000, polling: 50 });
+    } catch (error) {
+      throw new Error(`${this.name} did not change the rendition: ${await this.stuck()}`, { cause: error });
+    }
+  }
+
+  stuck() {
+    return this.page.evaluate(() => {
+      const { currentTime, readyState, paused, seeking, buffered, error } = document.getElementById('video');
+      const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
+      return JSON.stringify({
+        frame: window.recorder.frame, currentTime, readyState, paused, seeking, ranges, error: error?.message,
+        complaints: window.complaints, state: window.pushcart?.state,
+      });
+    });
+  }
+
+  close() {
+    return this.context.close();
+  }
+}
