@@ -19,6 +19,9 @@ const (
 const (
 	// recentFrames is how many of the leading rendition's frames are remembered, to find the one that is meant.
 	recentFrames = 64
+	// lateParts is how many part targets behind the open part a frame may be and still get a message. Players stay three
+	// behind the newest part, so that they have the message before they show the frame.
+	lateParts = 2
 	// mostAtOnce is how many states may begin with the same frame and all be sent, although only the last is ever seen.
 	mostAtOnce = 16
 	// mostRanges is how many date ranges are kept; the oldest closed ones go first.
@@ -48,6 +51,8 @@ type cues struct {
 	sets    []rangeSet // as the leading rendition published them; the last one is in force
 	setBase int        // number of sets[0]
 	ranged  int        // number of the first cue that no set has
+
+	repeated window.Ticks // the latest time at which a state was told again
 }
 
 // mark is a frame that was seen.
@@ -121,8 +126,8 @@ func (p *Packager) frameFor(w *writer, a *Announcement, pts, dts window.Ticks) (
 	switch {
 	case !found:
 		return 0, false, false
-	case best-p.keyOffset < w.end-p.target:
-		return pts, true, true // that has been published for long
+	case best < w.end-lateParts*p.target:
+		return pts, true, true // players may have shown that frame
 	case best > dts+w.length():
 		return 0, false, false // a frame between may come, to be shown before it
 	}
@@ -137,6 +142,11 @@ func (p *Packager) bind(a *Announcement, at window.Ticks) {
 	c := &p.cues
 	if n := len(c.bound); n > 0 {
 		at = max(at, c.bound[n-1].at)
+	}
+	if at < c.repeated {
+		// A segment that begins later has told the state before again: a player would go back to that.
+		at = c.repeated
+		p.opt.Metrics.late.Inc()
 	}
 	p.opt.Metrics.cues.Inc()
 	made := cue{at: at, date: p.dateOf(at), id: p.newID(), message: a.Message, open: a.Open}
@@ -187,7 +197,7 @@ func (w *writer) messages(b []byte) []byte {
 		if !repeated && next.at > first {
 			b, repeated = w.repeat(b, first), true
 		}
-		if next.at >= first-2*p.target { // older ones are of before this rendition was there
+		if next.at >= first-2*lateParts*p.target { // older ones are of before this rendition was there
 			b = w.message(b, next.at, next.id, next.message)
 			repeated = repeated || next.at == first
 		}
@@ -205,6 +215,7 @@ func (w *writer) repeat(b []byte, at window.Ticks) []byte {
 	if w.state == nil {
 		return b
 	}
+	w.p.cues.repeated = max(w.p.cues.repeated, at)
 	return w.message(b, at, w.repeatAs, w.state)
 }
 

@@ -251,6 +251,29 @@ func TestALateStateBeginsWithTheNextFrame(t *testing.T) {
 	}
 }
 
+// TestAStateIsNotBoundBeforeOneThatWasToldAgain: the frame meant is the last one of a segment, and by the time that the
+// state comes, the next segment's first part has told the state before.
+func TestAStateIsNotBoundBeforeOneThatWasToldAgain(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.Announce(state(1))
+	g.feed(250, 25, false, noReorder, func(i int, dts int64) {
+		if i == 106 {
+			a := state(2)
+			a.Framed, a.Era, a.PTS = true, g.era, 99*3600
+			g.Announce(a)
+		}
+	})
+	all := g.emsgs("video")
+	if !slices.IsSortedFunc(all, func(a, b emsg) int { return int(a.time - b.time) }) {
+		t.Errorf("times go back: %+v", all)
+	}
+	i := slices.IndexFunc(all, func(e emsg) bool { return e.message == "state 2" })
+	if i < 1 || all[i].time != 100*3600 || all[i-1].time != 100*3600 {
+		t.Errorf("messages %+v, want the second state at frame 100", all)
+	}
+}
+
 func TestRangesOpenAndClose(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
