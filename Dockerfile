@@ -30,8 +30,7 @@ COPY --from=web /src/overlay/web/dist/ overlay/web/dist/
 ARG VERSION=
 ARG COMMIT=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
-    -o /out/pushcart ./cmd/pushcart \
-    && mkdir -m 0700 /out/data
+    -o /out/pushcart ./cmd/pushcart
 
 # What runs.
 FROM ${BASE_IMAGE}
@@ -49,7 +48,7 @@ RUN apt-get update \
 COPY --from=program /out/pushcart /usr/local/bin/pushcart
 # What the node keeps: the journals of cards, the key that signs them and the operator's token. A volume that docker makes
 # takes the owner from here; a folder of the host has to be given to user 10001.
-COPY --from=program --chown=10001:10001 /out/data /var/lib/pushcart
+RUN mkdir -m 0700 /var/lib/pushcart && chown 10001:10001 /var/lib/pushcart
 ENV PUSHCART_DATA_DIRECTORY=/var/lib/pushcart
 VOLUME /var/lib/pushcart
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 )
@@ -19,12 +18,7 @@ const (
 // cardsRow measures what cards that change fifty times a second do to the delay of the media, in turns with the same show
 // at rest, and how long the host waits for an acknowledgement, which is a write to the disk.
 func cardsRow(ctx context.Context, o options) ([]row, error) {
-	dir, err := os.MkdirTemp("", "pushcart-bench-cards-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	n, err := startNode(ctx, o.binary, "PUSHCART_DATA_DIRECTORY="+dir, "PUSHCART_STUDIO_TOKENS=*="+cardsToken)
+	n, err := startNode(ctx, o.binary, "PUSHCART_STUDIO_TOKENS=*="+cardsToken)
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,11 @@ func run(ctx context.Context, args []string) error {
 	if _, err := loadRecording(ctx); err != nil {
 		return err
 	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "pushcart-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
 	var rows []row
 	var failed []string
 	for _, b := range benchmarks {

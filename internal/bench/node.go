@@ -21,12 +21,20 @@ type node struct {
 	Admin string `json:"admin"`
 }
 
+// scratch is the folder of all nodes' data, removed at the end of the run.
+var scratch string
+
 // startNode runs the binary on free ports with default settings but for the given ones, KEY=VALUE as in its environment.
 func startNode(ctx context.Context, binary string, env ...string) (*node, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("the node's program: %w (make build makes it)", err)
 	}
+	data, err := os.MkdirTemp(scratch, "node-")
+	if err != nil {
+		return nil, err
+	}
 	env = append([]string{
+		"PUSHCART_DATA_DIRECTORY=" + data,
 		"PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0", "PUSHCART_ADMIN_ADDRESS=127.0.0.1:0",
 		"PUSHCART_LOG_FORMAT=json",
 	}, env...)
