@@ -502,6 +502,34 @@ func TestMessagesThroughTheDoorWithAudioAlone(t *testing.T) {
 	}
 }
 
+// BenchmarkFramesThroughTheDoor is the path of a frame of a stream without messages, from the protocol to no consumer.
+func BenchmarkFramesThroughTheDoor(b *testing.B) {
+	hub := stream.NewHub(stream.Options{
+		ReconnectWindow: func() time.Duration { return time.Minute },
+		Attach:          func(*stream.Stream) []stream.Consumer { return nil },
+	})
+	defer hub.Close()
+	door := NewDoor(Options{
+		Hub: hub, Keys: &auth.Store{}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Settings: func() Settings { return Settings{KeyframeTimeout: time.Second} },
+	})
+	p, err := door.Open(Request{Protocol: "rtmp", Remote: netip.MustParseAddrPort("127.0.0.1:5"), Stream: "show"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.SetTrack(videoTrack); err != nil {
+		b.Fatal(err)
+	}
+	f := stream.Frame{Track: videoTrack, Key: true, Payload: make([]byte, 1000)}
+	b.ReportAllocs()
+	for at := int64(0); b.Loop(); at += 3000 {
+		f.DTS, f.PTS, f.Wall = at, at, time.Time{}
+		if err := p.Write(&f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // FuzzMessages sends frames and messages at any times. No message is lost or comes twice, few wait, and none lies before its
 // era or far from the media.
 func FuzzMessages(f *testing.F) {

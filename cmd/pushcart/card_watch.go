@@ -117,7 +117,7 @@ func changes(was, is *overlay.View) []string {
 	first := was == nil
 	if first {
 		was = &overlay.View{}
-		news = append(news, fmt.Sprintf("%s has %d cards", is.Stream, len(is.Cards)))
+		news = append(news, fmt.Sprintf("cards on the list of %s: %d", is.Stream, len(is.Cards)))
 	} else {
 		news = append(news, listChanges(was, is)...)
 	}

@@ -43,9 +43,15 @@ func TestMain(m *testing.M) {
 // call runs the program to its end, with nothing in its environment but env.
 func call(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return feed(t, "", env, args...)
+}
+
+// feed is call with something on standard input.
+func feed(t *testing.T, stdin string, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	c := exec.CommandContext(t.Context(), binary, args...)
-	c.Env, c.Stdout, c.Stderr = append([]string{}, env...), &out, &errs
+	c.Env, c.Stdin, c.Stdout, c.Stderr = append([]string{}, env...), strings.NewReader(stdin), &out, &errs
 	if err := c.Run(); c.ProcessState == nil {
 		t.Fatal(err)
 	}
@@ -214,7 +220,7 @@ func serve(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), binary, append([]string{"serve"}, args...)...)
 	c.Env = append([]string{"PUSHCART_LOG_FORMAT=json", "PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0",
-		"PUSHCART_ADMIN_ADDRESS=127.0.0.1:0"}, env...)
+		"PUSHCART_ADMIN_ADDRESS=127.0.0.1:0", "PUSHCART_DATA_DIRECTORY=" + t.TempDir()}, env...)
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +315,8 @@ func TestServeOnATakenPort(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
 	address := taken.Listener.Addr().String()
-	_, stderr, code := call(t, []string{"PUSHCART_RTMP_ADDRESS=", "PUSHCART_ADMIN_ADDRESS=", "PUSHCART_HTTP_ADDRESS=" + address}, "serve")
+	_, stderr, code := call(t, []string{"PUSHCART_RTMP_ADDRESS=", "PUSHCART_ADMIN_ADDRESS=", "PUSHCART_HTTP_ADDRESS=" + address,
+		"PUSHCART_DATA_DIRECTORY=" + t.TempDir()}, "serve")
 	if want := regexp.MustCompile(`pushcart: start: .*` + regexp.QuoteMeta(address) + `.*address already in use`); !want.MatchString(stderr) || code != 1 {
 		t.Errorf("%q, %d", stderr, code)
 	}

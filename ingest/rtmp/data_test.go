@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -173,9 +172,8 @@ func TestMessagesWithinPictures(t *testing.T) {
 	}
 }
 
-// witness keeps what a stream's consumers get.
+// witness keeps what a stream's consumers get. It is read once the publisher is away.
 type witness struct {
-	mu     sync.Mutex
 	frames []stream.Frame
 	data   []stream.Data
 	ended  chan struct{}

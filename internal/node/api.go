@@ -52,8 +52,8 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 	if d, err := l.desk(in.Name); err == nil {
 		v := d.View()
 		out.Cards = len(v.Slots)
-		if v.InBandRefusal != nil {
-			out.Advice = append(out.Advice, adviceOf(v.InBandRefusal))
+		if r := v.InBandRefusal; r != nil && now.Sub(r.At) < refusalAdvice {
+			out.Advice = append(out.Advice, adviceOf(r))
 		}
 	}
 	if out.Drops == nil {
@@ -86,15 +86,21 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 
 func round(v float64, unit float64) float64 { return float64(int64(v*unit+0.5)) / unit }
 
+// refusalAdvice is how long a stream's advice speaks of a refused command.
+const refusalAdvice = 10 * time.Minute
+
 // adviceOf words a command that came with the media and was refused. Advice is for everybody and cards that were not shown
 // are not: what somebody wrote into a card stands in quotation marks, and those are emptied.
 func adviceOf(r *overlay.InBandRefusal) string {
+	what := fmt.Sprintf("A card command that came with the media (%s) was refused", r.Source)
+	if r.Count > 1 {
+		what = fmt.Sprintf("%d card commands that came with the media (%s) were refused, the last of them", r.Count, r.Source)
+	}
 	where := ""
 	if r.Field != "" {
 		where = " (" + r.Field + ")"
 	}
-	return fmt.Sprintf("A card command that came with the media (%s) was refused, the last of %d, at %s%s: %s",
-		r.Source, r.Count, r.At.UTC().Format(time.TimeOnly), emptyQuotes(where), emptyQuotes(r.Message))
+	return fmt.Sprintf("%s at %s UTC%s: %s", what, r.At.UTC().Format(time.TimeOnly), emptyQuotes(where), emptyQuotes(r.Message))
 }
 
 var inQuotes = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)

@@ -67,6 +67,8 @@ func (in *Info) Advice(now time.Time) []string {
 var dropAdvice = []struct{ reason, what string }{
 	{"damaged", "damaged frames were dropped: check the encoder and the connection"},
 	{"time_went_back", "frames were dropped because the encoder's clock jumped"},
+	{"message_too_large", "messages of over 16 KB were dropped: a card has at most 4 KB"},
+	{"too_many_messages", "messages were dropped: the encoder sends more than 200 a second"},
 }
 
 func adviseVideo(t *TrackInfo, say func(string, ...any)) {

@@ -17,6 +17,9 @@ type Script struct {
 	Absolute bool
 	// Map gives a sample the timestamp to send, from its time in the clip; false leaves it out. Nil is the clip's time.
 	Map func(video bool, at time.Duration) (time.Duration, bool)
+	// Before, if not nil, is called before each sample is sent, on Play's goroutine: at is the timestamp that it gets. It may
+	// send data messages, and returns the sample to send, as a rule the very one: see WithSEI.
+	Before func(c *Clip, s *Sample, at time.Duration) (*Sample, error)
 }
 
 // Play sends a script's samples, without their codec data. It ends early with ctx, which is no error.
@@ -48,6 +51,12 @@ func (p *Publisher) Play(ctx context.Context, s Script) error {
 		}
 		if !ok {
 			continue
+		}
+		if s.Before != nil {
+			var err error
+			if sample, err = s.Before(next.clip, sample, at); err != nil {
+				return err
+			}
 		}
 		if err := p.Frame(next.clip, sample, at); err != nil {
 			return err
