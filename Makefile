@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SITE := overlay/web/dist/site/watch.html
-SITE_SOURCES := $(shell find overlay/web/src overlay/web/*.html overlay/web/*.json overlay/web/*.ts -type f 2>/dev/null)
+SITE_SOURCES := $(shell find overlay/web/src overlay/web/sdk overlay/web/*.html overlay/web/*.json overlay/web/*.ts -type f 2>/dev/null)
 
 .PHONY: demo test build web check unit browser bench image clean deps-demo deps-test fuzz
 

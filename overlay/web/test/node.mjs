@@ -1,7 +1,10 @@
 // A node of our own and publishers for it, for the tests: the real binary, real ffmpeg.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const binary = process.env.PUSHCART_BIN ?? fileURLToPath(new URL('../../../bin/pushcart', import.meta.url));
@@ -53,7 +56,9 @@ export class Node {
     node.http = `http://127.0.0.1:${http}`;
     node.rtmp = `rtmp://127.0.0.1:${rtmp}/live`;
     node.admin = `http://127.0.0.1:${admin}`;
+    node.data = mkdtempSync(join(tmpdir(), 'pushcart-node-'));
     node.settings = {
+      PUSHCART_DATA_DIRECTORY: node.data,
       PUSHCART_HTTP_ADDRESS: `127.0.0.1:${http}`,
       PUSHCART_RTMP_ADDRESS: `127.0.0.1:${rtmp}`,
       PUSHCART_ADMIN_ADDRESS: `127.0.0.1:${admin}`,
@@ -112,5 +117,6 @@ export class Node {
   async stop() {
     await Promise.all(this.publishers.map((child) => child.stop('SIGKILL')));
     await this.child.stop();
+    rmSync(this.data, { recursive: true, force: true });
   }
 }
