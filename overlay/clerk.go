@@ -28,8 +28,9 @@ type clerk struct {
 	screens []*follower
 	// looked is the size of the journal at which it was last held against what it stands for.
 	looked int64
-	// again is when the schedule may be tried again after the journal failed.
-	again time.Time
+	// again is when the schedule may be tried again after the journal failed, complained when the log last told of that.
+	again, complained time.Time
+
 	bytes int64 // as metrics have them
 	slots int
 }
@@ -156,6 +157,9 @@ func (w *clerk) turn() {
 	w.compact(now)
 }
 
+// complainEvery is how soon after one another the log tells of a disk that cannot be written.
+const complainEvery = 10 * time.Second
+
 // write puts records into the journal. Core and books are those from before.
 func (w *clerk) write(records [][]byte) error {
 	begin := time.Now()
@@ -169,7 +173,10 @@ func (w *clerk) write(records [][]byte) error {
 		err = errors.Join(err, w.repair())
 	}
 	w.desks.metrics.failures.Inc()
-	w.desks.opt.Log.Error("cards could not be written to the disk: the commands were refused", "stream", w.desk.name, "error", err)
+	if now := w.desks.opt.Now(); now.Sub(w.complained) >= complainEvery {
+		w.complained = now
+		w.desks.opt.Log.Error("cards could not be written to the disk: commands are refused", "stream", w.desk.name, "error", err)
+	}
 	w.measure(w.journal.Size(), len(w.core.slots))
 	return err
 }

@@ -71,10 +71,10 @@ type planRecord struct {
 
 // keyRecord is an idempotency key with what was answered.
 type keyRecord struct {
-	Key    string      `json:"key"`
+	Key    string `json:"key"`
 	Hash   digest `json:"hash"`
-	At     int64       `json:"at"` // Unix ms
-	Result Result      `json:"result"`
+	At     int64  `json:"at"` // Unix ms
+	Result Result `json:"result"`
 }
 
 // digest is a hash, in hexadecimal digits where it is text.

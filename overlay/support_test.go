@@ -54,10 +54,12 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-func (l *lines) has(words string) bool {
+func (l *lines) has(words string) bool { return l.count(words) > 0 }
+
+func (l *lines) count(words string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(l.b.String(), words)
+	return strings.Count(l.b.String(), words)
 }
 
 // newHouse opens desks on what a file system has. They close with the test.
@@ -204,6 +206,7 @@ func ptr[T any](v T) *T { return &v }
 type screen struct {
 	t      testing.TB
 	stream string
+	began  chan struct{} // closed with the first announcement
 
 	mu    sync.Mutex // guards what follows
 	all   []shown
@@ -230,7 +233,9 @@ type shown struct {
 	timed.State
 }
 
-func newScreen(t testing.TB) *screen { return &screen{t: t, stream: "show"} }
+func newScreen(t testing.TB) *screen {
+	return &screen{t: t, stream: "show", began: make(chan struct{})}
+}
 
 // Announce implements Screen.
 func (s *screen) Announce(a Announcement) {
@@ -253,6 +258,9 @@ func (s *screen) Announce(a Announcement) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.all == nil {
+		close(s.began)
+	}
 	s.all = append(s.all, shown{a, st})
 }
 

@@ -418,7 +418,7 @@ func TestEachFaultIsReportedAsItsRule(t *testing.T) {
 		duration time.Duration // that shows them, unless they say otherwise
 	}{
 		{playlistFaults, 7 * time.Second}, {updateFaults, short}, {directiveFaults, 7 * time.Second},
-		{multivariantFaults, 4 * time.Second}, {mediaFaults, 7 * time.Second}, {timedFaults, short}, {httpFaults, 7 * time.Second},
+		{multivariantFaults, 4 * time.Second}, {mediaFaults, 7 * time.Second}, {timedFaults, 8 * time.Second}, {httpFaults, 7 * time.Second},
 	} {
 		for _, f := range group.faults {
 			covered[f.rule] = true

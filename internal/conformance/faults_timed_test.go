@@ -109,10 +109,10 @@ var timedFaults = []fault{
 	{rule: RuleRangeEvent, name: "end", f: edit("", `END-DATE="`+hiddenAt+`"`, `END-DATE="2000-01-01T00:00:30.500Z"`)},
 	{rule: RuleRangeEvent, name: "no message", f: eventsAt(113, 1, func(uint64, []mkEvent) []mkEvent { return nil })},
 	{rule: RuleRangeConstant, name: "start", also: []RuleID{RuleRangeEvent}, f: editIf("", shownAt, "2000-01-01T00:00:26.560Z", from(115))},
-	{rule: RuleRangeConstant, name: "end", f: editIf("", hiddenAt, "2000-01-01T00:00:30.521Z", from(117))},
-	{rule: RuleRangeConstant, name: "reopened", also: []RuleID{RuleDeltaApply}, f: editIf("", `,END-DATE="`+hiddenAt+`"`, "", from(117))},
+	{rule: RuleRangeConstant, name: "end", f: editIf("", hiddenAt, "2000-01-01T00:00:30.521Z", from(116))},
+	{rule: RuleRangeConstant, name: "reopened", also: []RuleID{RuleDeltaApply}, f: editIf("", `,END-DATE="`+hiddenAt+`"`, "", from(116))},
 	{rule: RuleRangeConstant, name: "class", f: editIf("", `CLASS="shop.card"`, `CLASS="other.card"`, from(115))},
-	{rule: RuleRangeKept, name: "closed", also: []RuleID{RuleDeltaRemoved, RuleDeltaApply}, f: editIf("", `#EXT-X-DATERANGE:ID="card-1".*END-DATE.*\n`, "", from(117))},
+	{rule: RuleRangeKept, name: "closed", also: []RuleID{RuleDeltaRemoved, RuleDeltaApply}, f: editIf("", `#EXT-X-DATERANGE:ID="card-1".*END-DATE.*\n`, "", from(116)), opt: Options{Duration: short}},
 	{rule: RuleSameRanges, name: "end", f: edit("en", `,END-DATE="[^"]*"`, "")},
 	{rule: RuleSameRanges, name: "start", f: edit("en", shownAt, "2000-01-01T00:00:26.521Z")},
 	{rule: RuleSameRanges, name: "late", f: editIf("en", `#EXT-X-DATERANGE:ID="card-1".*\n`, "", func(o *origin, _ url.Values) bool {

@@ -17,8 +17,11 @@ type rangeView struct {
 // maxViews is how many versions of a rendition's ranges are kept for the comparison.
 const maxViews = 256
 
-// described lists ranges for a report, sorted: each with its attributes but the ID.
-func described(set map[string]map[string]string) string {
+// described is the attributes of date ranges by ID, as a report words them.
+type described map[string]map[string]string
+
+// String lists the ranges, sorted, each with its attributes but the ID. Only a violation asks for it.
+func (set described) String() string {
 	var list []string
 	for id, attrs := range set {
 		text := id + "{"
@@ -35,8 +38,8 @@ func described(set map[string]map[string]string) string {
 }
 
 // attributesOf leaves the attributes of each range.
-func attributesOf(set map[string]dateRange) map[string]map[string]string {
-	out := make(map[string]map[string]string, len(set))
+func attributesOf(set map[string]dateRange) described {
+	out := make(described, len(set))
 	for id, r := range set {
 		out[id] = r.attrs
 	}
@@ -56,8 +59,8 @@ func viewOf(p *mediaPlaylist) rangeView {
 
 // settled is what the view says about the time between from and until: the ranges that touch it, without an end that comes
 // later.
-func (v *rangeView) settled(from, until time.Time) map[string]map[string]string {
-	out := make(map[string]map[string]string)
+func (v *rangeView) settled(from, until time.Time) described {
+	out := make(described)
 	for id, r := range v.set {
 		if !r.start.Before(until) || !r.end.IsZero() && !r.end.After(from) {
 			continue
@@ -87,10 +90,10 @@ func (v *rangeView) compare(s *session, u string, w *rangeView, other string, pa
 	}
 	until = until.Add(-3 * partTarget)
 	a, b := v.settled(from, until), w.settled(from, until)
-	s.rec.check(RuleSameRanges, sameRanges(a, b), u, "at %v it has the date ranges %s, and %s has %s", v.at, described(a), other, described(b))
+	s.rec.check(RuleSameRanges, sameRanges(a, b), u, "at %v it has the date ranges %s, and %s has %s", v.at, a, other, b)
 }
 
-func sameRanges(a, b map[string]map[string]string) bool {
+func sameRanges(a, b described) bool {
 	return maps.EqualFunc(a, b, maps.Equal[map[string]string, map[string]string])
 }
 
@@ -167,7 +170,7 @@ func (p *player) apply(u string, d, full *mediaPlaylist, level bool) {
 		return
 	}
 	got, want := attributesOf(p.client), attributesOf(merged(full))
-	if !p.s.rec.check(RuleDeltaApply, sameRanges(got, want), u, "the date ranges come to be %s, in full they are %s", described(got), described(want)) {
+	if !p.s.rec.check(RuleDeltaApply, sameRanges(got, want), u, "the date ranges come to be %s, in full they are %s", got, want) {
 		p.client = merged(full) // one fault is one violation
 	}
 }

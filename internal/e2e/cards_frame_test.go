@@ -199,12 +199,11 @@ func judgeRanges(t *testing.T, v *testkit.Viewer, m *cardMedia) {
 			}
 		}
 	}
-	dates := map[string]int64{}
-	for _, e := range m.events {
-		dates[m.dateOf(e.time).UTC().Format("2006-01-02T15:04:05.000Z")] = e.time
-	}
-	if len(ranges) < 5 {
-		t.Errorf("%d date ranges", len(ranges))
+	want := showings(m)
+	for _, r := range ranges {
+		if !want[cardRange{start: r.start, end: r.end, value: r.value}] {
+			t.Errorf("date range %+v is not what the messages say", r)
+		}
 	}
 	ids := map[string]bool{}
 	for _, r := range ranges {
@@ -212,11 +211,45 @@ func judgeRanges(t *testing.T, v *testkit.Viewer, m *cardMedia) {
 			t.Errorf("date range %+v", r)
 		}
 		ids[r.id] = true
-		if _, ok := dates[r.start]; !ok {
-			t.Errorf("no message is at the start of %+v", r)
-		}
-		if _, ok := dates[r.end]; !ok && r.end != "" {
-			t.Errorf("no message is at the end of %+v", r)
+	}
+	// What lasts longer than a part is in the playlist.
+	for w := range want {
+		from, _ := time.Parse(time.RFC3339Nano, w.start)
+		to, err := time.Parse(time.RFC3339Nano, w.end)
+		if (err != nil || to.Sub(from) > 2*m.playlist.PartTarget) && !slices.ContainsFunc(ranges, func(r cardRange) bool {
+			return r.start == w.start && r.value == w.value
+		}) {
+			t.Errorf("no date range tells of %+v", w)
 		}
 	}
+}
+
+// showings is what was shown from when to when, by the messages, without identifiers.
+func showings(m *cardMedia) map[cardRange]bool {
+	date := func(time int64) string { return m.dateOf(time).UTC().Format("2006-01-02T15:04:05.000Z") }
+	all := map[cardRange]bool{}
+	since := map[string]string{} // by SLOT/CARD/REV
+	changes := m.changes()
+	for i, e := range changes {
+		if i+1 < len(changes) && changes[i+1].time == e.time {
+			continue // nobody ever sees it
+		}
+		now := map[string]string{}
+		for slot, s := range e.state.Slots {
+			value := slot + "/" + s.Card + "/" + decimal(s.Rev)
+			if now[value] = since[value]; now[value] == "" {
+				now[value] = date(e.time)
+			}
+		}
+		for value, from := range since {
+			if now[value] == "" {
+				all[cardRange{start: from, end: date(e.time), value: value}] = true
+			}
+		}
+		since = now
+	}
+	for value, from := range since {
+		all[cardRange{start: from, value: value}] = true
+	}
+	return all
 }

@@ -169,6 +169,9 @@ func TestFiftyChangesASecond(t *testing.T) {
 		t.Errorf("%d states acknowledged, up to %d; %d of them are not in the media", len(acked), last, lost)
 	}
 	judgeMessages(t, m)
+	if video, audio := rangesOf(l), rangesOf(v.Playlist("audio")); len(video) == 0 || !slices.Equal(video, audio) {
+		t.Errorf("the date ranges of video are\n%v\nthose of audio\n%v", video, audio)
+	}
 	allArrived(t, v, "video", true, sent, nil)
 	for _, g := range l.Segments {
 		if g.Gap || g.Discontinuity {
@@ -179,8 +182,8 @@ func TestFiftyChangesASecond(t *testing.T) {
 	for i := 1; i < len(s.parts); i++ {
 		waits = append(waits, s.parts[i].Sub(s.parts[i-1]))
 	}
-	t.Logf("%d changes in %v, %d states, none lost; between two parts p50 %v, p95 %v, max %v; the playlist has %d KB",
-		total, took.Round(time.Millisecond), len(acked), quantile(waits, 0.5), quantile(waits, 0.95), quantile(waits, 1), len(l.Text)/1000)
+	t.Logf("%d changes in %v, %d states, %d lost; between two parts p50 %v, p95 %v, max %v; the playlist has %d KB",
+		total, took.Round(time.Millisecond), len(acked), lost, quantile(waits, 0.5), quantile(waits, 0.95), quantile(waits, 1), len(l.Text)/1000)
 	if worst := quantile(waits, 1); worst > 3*time.Second {
 		t.Errorf("media stood still for %v", worst)
 	}

@@ -129,6 +129,12 @@ func (f diskFile) Size() (int64, error) {
 // Lock implements File.
 func (f diskFile) Lock() error { return lock(f.File) }
 
+// Close implements File.
+func (f diskFile) Close() error {
+	unlock(f.File)
+	return f.File.Close()
+}
+
 // Is implements File.
 func (f diskFile) Is(name string) (bool, error) {
 	here, err := f.Stat()

@@ -23,3 +23,7 @@ func lock(f *os.File) error {
 		}
 	}
 }
+
+// unlock gives the lock back. Closing f is not enough: a child process that is just being started has a copy of each
+// descriptor until it runs its program.
+func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

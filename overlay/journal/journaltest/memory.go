@@ -63,7 +63,8 @@ type Memory struct {
 // node is a file.
 type node struct {
 	data, synced []byte
-	owner        *file // who has the lock
+	uncut        []byte // data before it was first truncated since the last sync; nil when it was not
+	owner        *file  // who has the lock
 }
 
 // New makes an empty file system.
@@ -134,10 +135,12 @@ const (
 	PowerLost Loss = "power lost"
 	// NamesKept is a loss of power after the system had written the folder, but not the files.
 	NamesKept Loss = "power lost, names kept"
+	// Uncut is a loss of power after the system had written the files, but before it wrote that they were truncated.
+	Uncut Loss = "power lost, files not cut"
 )
 
 // Losses are all of them.
-var Losses = []Loss{Killed, PowerLost, NamesKept}
+var Losses = []Loss{Killed, PowerLost, NamesKept, Uncut}
 
 // Crash returns the file system as the next start of the machine, or the process, finds it, without faults or locks.
 func (m *Memory) Crash(l Loss) *Memory {
@@ -150,7 +153,10 @@ func (m *Memory) Crash(l Loss) *Memory {
 	}
 	for name, n := range names {
 		b := n.synced
-		if l == Killed {
+		switch {
+		case l == Uncut && n.uncut != nil:
+			b = n.uncut
+		case l == Killed || l == Uncut:
 			b = n.data
 		}
 		c := &node{data: bytes.Clone(b), synced: bytes.Clone(b)}
@@ -338,6 +344,9 @@ func (f *file) Size() (n int64, err error) {
 func (f *file) Truncate(size int64) error {
 	return f.do(Truncate, func() error {
 		if n := int(size); n <= len(f.node.data) {
+			if f.node.uncut == nil {
+				f.node.uncut = bytes.Clone(f.node.data)
+			}
 			f.node.data = f.node.data[:n:n]
 		} else {
 			f.node.data = append(f.node.data, make([]byte, n-len(f.node.data))...)
@@ -350,7 +359,7 @@ func (f *file) Truncate(size int64) error {
 func (f *file) Sync() error {
 	return f.do(Sync, func() error {
 		// What was synced before and has only grown is shared, or a long journal would cost a copy for each record.
-		f.node.synced = f.node.data[:len(f.node.data):len(f.node.data)]
+		f.node.synced, f.node.uncut = f.node.data[:len(f.node.data):len(f.node.data)], nil
 		return nil
 	})
 }
