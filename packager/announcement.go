@@ -22,6 +22,8 @@ type Announcement struct {
 	Framed bool
 	Era    int
 	PTS    int64
+
+	passed int // frames that it was not bound to
 }
 
 // mostInbox is how many announcements may wait for a frame. While a publisher is away nothing takes them; of states that

@@ -1,6 +1,7 @@
 package packager
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	// lateParts is how many part targets behind the open part a frame may be and still get a message. Players stay three
 	// behind the newest part, so that they have the message before they show the frame.
 	lateParts = 2
+	// deepestReorder is how many pictures may come between a picture and one that is shown before it (H.264 A.4.2, HEVC A.4.2).
+	deepestReorder = 16
 	// mostAtOnce is how many states may begin with the same frame and all be sent, although only the last is ever seen.
 	mostAtOnce = 16
 	// mostRanges is how many date ranges are kept; the oldest closed ones go first.
@@ -55,10 +58,10 @@ type cues struct {
 	repeated window.Ticks // the latest time at which a state was told again
 }
 
-// mark is a frame that was seen.
+// mark is a frame that was seen: the n-th.
 type mark struct {
-	era int
-	pts window.Ticks
+	era, n int
+	pts    window.Ticks
 }
 
 // rangeSet is the date ranges from a time on.
@@ -76,30 +79,57 @@ func (p *Packager) newID() uint32 {
 // seen notes a frame of the leading rendition and binds what was waiting for it.
 func (p *Packager) seen(w *writer, f *stream.Frame) {
 	c := &p.cues
-	var dropped int
-	c.waiting, dropped = p.inbox.take(c.waiting)
-	if dropped > 0 {
-		p.opt.Metrics.superseded.Add(float64(dropped))
-	}
+	p.takeInbox()
 	pts, dts := inTicks(f.PTS, f.Track), inTicks(f.DTS, f.Track)
 	p.ahead.Store(int64(p.dateOf(pts).Sub(p.opt.Now())))
-	c.frames[c.next%recentFrames] = mark{p.era, pts}
+	c.frames[c.next%recentFrames] = mark{p.era, c.next, pts}
 	c.next++
-	for len(c.waiting) > 0 {
-		a := &c.waiting[0]
+	if len(c.waiting) == 0 {
+		return
+	}
+	done := 0
+	for ; done < len(c.waiting); done++ {
+		a := &c.waiting[done]
 		at, late, ok := p.frameFor(w, a, pts, dts)
 		if !ok {
-			return
+			break
 		}
 		if late {
 			p.opt.Metrics.late.Inc()
 		}
 		p.bind(a, at)
-		c.waiting = slices.Delete(c.waiting, 0, 1)
 	}
-	if cap(c.waiting) > 64 {
-		c.waiting = nil
+	c.waiting = slices.Delete(c.waiting, 0, done)
+}
+
+// takeInbox takes what was announced. Of what waits too long, the oldest goes: each state replaces the one before.
+func (p *Packager) takeInbox() {
+	c := &p.cues
+	var dropped int
+	c.waiting, dropped = p.inbox.take(c.waiting)
+	if n := len(c.waiting) - mostInbox; n > 0 {
+		c.waiting = slices.Delete(c.waiting, 0, n)
+		dropped += n
 	}
+	if dropped > 0 {
+		p.opt.Metrics.superseded.Add(float64(dropped))
+	}
+}
+
+// bindLast binds what came with the pictures of the open part, which is the last one for now: no picture will come that is
+// shown before them.
+func (p *Packager) bindLast(w *writer) {
+	c := &p.cues
+	p.takeInbox()
+	done := 0
+	for ; done < len(c.waiting) && c.waiting[done].Framed; done++ {
+		at, late, ok := p.frameFor(w, &c.waiting[done], 0, math.MaxInt64/2)
+		if !ok || late {
+			break
+		}
+		p.bind(&c.waiting[done], at)
+	}
+	c.waiting = slices.Delete(c.waiting, 0, done)
 }
 
 // frameFor finds the presentation time of the frame at which an announcement takes effect; false while it is not known.
@@ -113,22 +143,26 @@ func (p *Packager) frameFor(w *writer, a *Announcement, pts, dts window.Ticks) (
 		return pts, true, true
 	case a.Framed:
 	case a.At.IsZero() || p.current == nil:
+		if pts-dts > p.keyOffset && a.passed < deepestReorder/4 {
+			a.passed++ // pictures that come later are shown before this one
+			return 0, false, false
+		}
 		return pts, false, true
 	default:
 		want = p.current.at + window.FromDuration(a.At.Sub(p.current.begin.Wall))
 	}
-	best, found := window.Ticks(0), false
+	best, found, since := window.Ticks(0), false, 0
 	for _, m := range p.cues.recent() {
 		if m.era == p.era && m.pts >= want && (!found || m.pts < best) {
-			best, found = m.pts, true
+			best, found, since = m.pts, true, p.cues.next-1-m.n
 		}
 	}
 	switch {
 	case !found:
 		return 0, false, false
-	case best < w.end-lateParts*p.target:
+	case since == recentFrames-1 && best > want, best < w.end-lateParts*p.target:
 		return pts, true, true // players may have shown that frame
-	case best > dts+w.length():
+	case best > dts+w.length() && since < deepestReorder:
 		return 0, false, false // a frame between may come, to be shown before it
 	}
 	return best, false, true
@@ -149,16 +183,24 @@ func (p *Packager) bind(a *Announcement, at window.Ticks) {
 		p.opt.Metrics.late.Inc()
 	}
 	p.opt.Metrics.cues.Inc()
-	made := cue{at: at, date: p.dateOf(at), id: p.newID(), message: a.Message, open: a.Open}
+	made := cue{at: at, date: p.dateOf(at), message: a.Message, open: a.Open}
 	same := 0
 	for same < len(c.bound) && c.bound[len(c.bound)-1-same].at == at {
 		same++
 	}
-	if same >= mostAtOnce {
-		p.opt.Metrics.superseded.Inc()
-		c.bound[len(c.bound)-1] = made
-		return
+	if n := len(c.bound); n > 0 {
+		last := &c.bound[n-1]
+		if made.date.Before(last.date) {
+			made.date = last.date
+		}
+		if same >= mostAtOnce {
+			p.opt.Metrics.superseded.Inc()
+			made.id = last.id
+			*last = made
+			return
+		}
 	}
+	made.id = p.newID()
 	c.bound = append(c.bound, made)
 }
 
@@ -201,7 +243,7 @@ func (w *writer) messages(b []byte) []byte {
 			b = w.message(b, next.at, next.id, next.message)
 			repeated = repeated || next.at == first
 		}
-		w.state = next.message
+		w.state, w.stateAt = next.message, next.at
 	}
 	if !repeated {
 		b = w.repeat(b, first)
@@ -215,6 +257,8 @@ func (w *writer) repeat(b []byte, at window.Ticks) []byte {
 	if w.state == nil {
 		return b
 	}
+	// Where pictures are reordered over a cut, the state may begin behind the segment's first picture.
+	at = max(at, w.stateAt)
 	w.p.cues.repeated = max(w.p.cues.repeated, at)
 	return w.message(b, at, w.repeatAs, w.state)
 }
@@ -289,7 +333,7 @@ func (p *Packager) newRanges(w *writer) {
 	if n := len(c.sets); n > 0 {
 		old = c.sets[n-1].set.All
 	}
-	set := keptRanges(old, w.r.Load(), p.removedFor())
+	set := keptRanges(old, w.r.Load(), p.out.Settings.RemovedFor())
 	for i := range set {
 		if set[i].End.IsZero() {
 			set[i].End = vanished(set[i].ID, fresh)
@@ -323,10 +367,6 @@ func appeared(id string, list []cue) time.Time {
 	})
 	return list[i].date
 }
-
-// removedFor is for how long ranges are remembered that ended before the first segment listed, so that a delta update can
-// tell of them: longer than such an update reaches back, and than most absences of a publisher.
-func (p *Packager) removedFor() time.Duration { return 20 * p.opt.Settings.MaxSegmentDuration }
 
 // keptRanges copies the ranges without those that ended too long ago.
 func keptRanges(old []window.DateRange, s *window.Snapshot, after time.Duration) []window.DateRange {

@@ -111,6 +111,12 @@ func (p *Packager) flush() {
 			w.flush()
 		}
 	}
+	// What changed with the last pictures may lie behind the audio's end, and there may be no more of that.
+	c := &p.cues
+	if w, n := p.audio, len(c.sets); w != nil && w != p.lead && w.sequence > 0 && n > 0 && w.set < c.setBase+n {
+		p.out.SetRanges(w.r, c.sets[n-1].set)
+		w.set = c.setBase + n
+	}
 }
 
 // frameTicks is how long the last frame is taken to be, in the track's ticks.
@@ -240,12 +246,26 @@ func (p *Packager) finish(era int, at window.Ticks) {
 // startEra begins counting time anew with f.
 func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
 	p.era = f.Era
-	p.wallBase, p.wallStart = f.Wall, at
+	p.wallBase, p.wallStart = p.notBefore(f.Wall), at
 	p.began = at
 	p.follow = nil
 	if p.audio != nil && p.audio != p.lead {
 		p.audio.restart(at)
 	}
+}
+
+// notBefore is a date, or the one that the presentation has reached if that is later: dates do not go back, or what began on
+// one would seem to have ended before.
+func (p *Packager) notBefore(t time.Time) time.Time {
+	for _, r := range p.out.Load().Renditions {
+		if s := r.Load(); len(s.Segments) > 0 {
+			last := s.Segments[len(s.Segments)-1]
+			if end := last.Wall.Add(window.Duration(last.Duration)); t.Before(end) {
+				t = end
+			}
+		}
+	}
+	return t
 }
 
 // init makes and names a track's initialisation section; nil when the track cannot be packaged.

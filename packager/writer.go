@@ -32,11 +32,12 @@ type writer struct {
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
 
-	cue      int    // number of the first cue that no part has carried
-	state    []byte // message of the last one that did
-	repeatAs uint32 // number of the message that tells the state again in this segment; 0 once it has
-	set      int    // number of the first set of date ranges that no part has had
-	front    []byte // event messages of the part that is being written
+	cue      int          // number of the first cue that no part has carried
+	state    []byte       // message of the last one that did
+	stateAt  window.Ticks // when that began
+	repeatAs uint32       // number of the message that tells the state again in this segment; 0 once it has
+	set      int          // number of the first set of date ranges that no part has had
+	front    []byte       // event messages of the part that is being written
 }
 
 // begin makes the next part the first one behind c.
@@ -114,6 +115,9 @@ func (w *writer) close(end window.Ticks, next int64) {
 // flush closes the open part, if there is one, behind its last frame.
 func (w *writer) flush() {
 	if w.open() {
+		if w == w.p.lead {
+			w.p.bindLast(w)
+		}
 		next := w.lastDTS + w.frameTicks()
 		w.close(inTicks(next, w.track), next)
 	}

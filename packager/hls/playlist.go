@@ -129,6 +129,9 @@ func tip(p *window.Presentation, s *window.Snapshot) string {
 	if n := len(s.Reports); n > 0 {
 		tag += "r" + strconv.Itoa(n) // the first report on a rendition comes without a part
 	}
+	if s.Amended > 0 {
+		tag += "a" + strconv.Itoa(s.Amended)
+	}
 	if s.Open() == nil {
 		tag += "c"
 	}

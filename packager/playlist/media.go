@@ -68,7 +68,7 @@ func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, ski
 			w.tag("#EXT-X-SKIP:SKIPPED-SEGMENTS=").int(int64(skipped))
 			if skip == SkipDateRanges {
 				// Required of an update that may skip date ranges, even if none was removed: 4.4.5.2.
-				w.tag(",RECENTLY-REMOVED-DATERANGES=\"").removed(s, listed).tag("\"")
+				w.tag(",RECENTLY-REMOVED-DATERANGES=\"").removed(s, listed, set.RemovedFor()).tag("\"")
 			}
 			w.end()
 		}

@@ -35,13 +35,13 @@ func (w *text) ranges(s *window.Snapshot, listed []*window.Segment, settled time
 }
 
 // removed lists the date ranges that left the playlist not long ago, separated by tabs (4.4.5.2).
-func (w *text) removed(s *window.Snapshot, listed []*window.Segment) *text {
+func (w *text) removed(s *window.Snapshot, listed []*window.Segment, ago time.Duration) *text {
 	if s.Ranges == nil {
 		return w
 	}
 	sep := ""
 	for i := range s.Ranges.All {
-		if d := &s.Ranges.All[i]; left(d, listed) {
+		if d := &s.Ranges.All[i]; left(d, listed) && d.End.After(listed[0].Wall.Add(-ago)) {
 			w.tag(sep).tag(d.ID)
 			sep = "\t"
 		}

@@ -194,6 +194,23 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	}
 }
 
+// SetRanges gives a rendition other date ranges without a part, when there may be no more parts.
+func (p *Presentation) SetRanges(r *Rendition, set *RangeSet) {
+	old := r.snap.Load()
+	if old.Ended || len(old.Segments) == 0 {
+		return
+	}
+	s := p.next(r, old)
+	s.Ranges, s.Amended = set, old.Amended+1
+	p.publish(r, old, s)
+}
+
+// RemovedFor is for how long date ranges are remembered that ended before the first segment listed, so that a delta update
+// can tell of them: longer than such an update reaches back, and than most absences of a publisher.
+func (s *Settings) RemovedFor() time.Duration {
+	return 20 * time.Duration(s.TargetDuration) * time.Second
+}
+
 // joined returns a segment's pieces with more bytes at the end: in the last piece, where they follow it in memory, else as
 // another one. The slice that was given stays as it is, since older snapshots have it.
 func joined(pieces [][]byte, data []byte) [][]byte {

@@ -132,6 +132,8 @@ type Snapshot struct {
 	Independent bool
 	// Ranges are the date ranges; nil when there never were any.
 	Ranges *RangeSet
+	// Amended is how often Ranges changed since the last part.
+	Amended int
 	// Reports on the other renditions.
 	Reports []Report
 	// Ended tells that nothing will follow.
