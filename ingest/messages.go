@@ -17,6 +17,8 @@ const (
 	// maxBack behind, is by another clock, to which the media may be about to jump; or it means nothing, as the zero that many
 	// programs send.
 	maxAhead = 10 * 90000
+	// maxGuess is how far ahead of all media a message may be placed without its frame.
+	maxGuess = 90000 / 2
 	// mostMessages is how many may wait for their frames.
 	mostMessages = 64
 	// messagePatience is how much longer than expected a message waits for its frame when that does not come, because
@@ -148,7 +150,7 @@ func (b *binder) bind(m *waitingMessage, now time.Time) bool {
 		// The next frame did not begin an era by the message's clock, so there is none. A time that has passed in this era may
 		// still be meant.
 		m.data.Era, m.data.PTS = tl.era, b.newest()
-		if at := m.raw + lead.offset; at >= tl.base && at < m.data.PTS {
+		if at := m.raw + lead.offset; at >= tl.base && at < m.data.PTS && at > m.data.PTS-maxAhead {
 			m.data.PTS = at
 		}
 		return true
@@ -169,7 +171,8 @@ func (b *binder) guess(m *waitingMessage) {
 		if t == nil || m.raw < t.rawDTS-maxAhead || m.raw > t.rawDTS+maxAhead {
 			continue
 		}
-		m.data.PTS = max(m.raw+t.offset, b.timeline.base-eraGap)
+		// Not far ahead of the media: what waits behind it would wait for as long.
+		m.data.PTS = min(max(m.raw+t.offset, b.timeline.base-eraGap), b.reached()+maxGuess)
 		if id == b.track {
 			return
 		}
@@ -202,6 +205,17 @@ func (b *binder) frameAt(raw int64) (pts int64, ok bool) {
 		}
 	}
 	return pts, ok
+}
+
+// reached is how far the media of any track have come.
+func (b *binder) reached() int64 {
+	at := b.newest()
+	for id := range b.timeline.tracks {
+		if t := b.entered(id); t != nil {
+			at = max(at, t.rawDTS+t.offset)
+		}
+	}
+	return at
 }
 
 // newest is where the media are: the newest frame's presentation time.

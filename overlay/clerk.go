@@ -28,6 +28,8 @@ type clerk struct {
 	screens []*follower
 	// looked is the size of the journal at which it was last held against what it stands for.
 	looked int64
+	// opening is the record of the present epoch while it is not on the disk: it goes in front of the next ones.
+	opening []byte
 	// again is when the schedule may be tried again after the journal failed, complained when the log last told of that.
 	again, complained time.Time
 
@@ -165,7 +167,11 @@ func (w *clerk) write(records [][]byte) error {
 	begin := time.Now()
 	err := w.repair()
 	if err == nil {
+		if w.opening != nil {
+			records = append([][]byte{w.opening}, records...)
+		}
 		if err = w.journal.Append(records...); err == nil {
+			w.opening = nil
 			w.desks.metrics.syncs.Observe(time.Since(begin).Seconds())
 			return nil
 		}
@@ -190,7 +196,11 @@ func (w *clerk) repair() error {
 	if err != nil {
 		return err
 	}
-	return w.journal.Rewrite(all)
+	if err := w.journal.Rewrite(all); err != nil {
+		return err
+	}
+	w.opening = nil // what was written tells the epoch
+	return nil
 }
 
 // Bounds at which a journal is written anew, without what is past.
@@ -217,7 +227,9 @@ func (w *clerk) compact(now time.Time) {
 		if size <= w.looked {
 			return
 		}
-		err = w.journal.Rewrite(all)
+		if err = w.journal.Rewrite(all); err == nil {
+			w.opening = nil
+		}
 	}
 	if err != nil {
 		w.looked = 2 * size // it goes on as it is

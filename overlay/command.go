@@ -38,8 +38,8 @@ type Command struct {
 	Body []byte
 	// IfRev is the revision that the card must have; 0 that there must be no such card; nil is any.
 	IfRev *int64
-	// IfSeq is the sequence that the state of the slots must have, within the present epoch; nil is any.
-	IfSeq *int64
+	// IfEpoch and IfSeq are what the state of the slots must have; nil is any.
+	IfEpoch, IfSeq *int64
 	// Order is the list's new order.
 	Order []string
 	// Schedule is the identifier of a scheduled command.
@@ -100,7 +100,7 @@ const (
 	ReasonNotFound Reason = "not_found"
 	// ReasonConflict: the state of things does not permit it, such as deleting a card that is shown.
 	ReasonConflict Reason = "conflict"
-	// ReasonStale: IfRev or IfSeq does not hold.
+	// ReasonStale: IfRev, IfEpoch or IfSeq does not hold.
 	ReasonStale Reason = "stale"
 	// ReasonReused: the idempotency key was used for another command.
 	ReasonReused Reason = "key_reused"

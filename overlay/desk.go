@@ -214,7 +214,8 @@ func (w *clerk) begin(records [][]byte) error {
 	return nil
 }
 
-// open begins an epoch, on the disk.
+// open begins an epoch, on the disk. While that is full, what the journal tells is shown again all the same, and the record
+// of the epoch waits: should the node stop before it is written, the next epoch is above this one by the clock.
 func (w *clerk) open(r *record) error {
 	w.core = w.core.apply(r)
 	if w.journal.Broken() {
@@ -224,7 +225,16 @@ func (w *clerk) open(r *record) error {
 	if err != nil {
 		return err
 	}
-	return w.journal.Append(raw)
+	if err := w.journal.Append(raw); err != nil {
+		if w.core.stream == "" || len(w.core.cards) == 0 {
+			return err // there is nothing to show
+		}
+		w.desks.metrics.failures.Inc()
+		w.desks.opt.Log.Error("the journal of cards cannot be written: what is shown stays, commands are refused until there is room",
+			"stream", w.desk.name, "error", err)
+		w.opening = raw
+	}
+	return nil
 }
 
 // close ends the clerk of a desk that nobody uses, if it still may, and waits for it. It returns whether the desk is closed.

@@ -172,7 +172,18 @@ func (d *Desks) Document(stream, id string, rev int64) (doc Document, ok bool) {
 	if it == nil {
 		return doc, false
 	}
-	return it.render(d.opt.Region())
+	doc, ok = it.render(d.opt.Region())
+	doc.Epoch = k.view.Load().Epoch
+	return doc, ok
+}
+
+// Peek returns what a desk's newest view is, without opening its journal; nil where it was not opened since the node began.
+// It does not wait.
+func (d *Desks) Peek(name string) *View {
+	if k := d.find(name); k != nil {
+		return k.View()
+	}
+	return nil
 }
 
 // path of a stream's journal.

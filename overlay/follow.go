@@ -73,10 +73,21 @@ func (f *follower) Data(d *stream.Data) {
 			return
 		}
 	}
-	select {
-	case f.queue <- message{d, f.desks.opt.Now()}:
-	default:
-		f.desks.metrics.inBand.WithLabelValues(inBandQueue).Inc()
+	if !mayBeCommand(d) {
+		return
+	}
+	// While the desk cannot be opened the newest ones are kept: what was shown minutes ago is not to be shown now.
+	for m := (message{d, f.desks.opt.Now()}); ; {
+		select {
+		case f.queue <- m:
+			return
+		default:
+		}
+		select {
+		case <-f.queue:
+			f.desks.metrics.inBand.WithLabelValues(inBandQueue).Inc()
+		default:
+		}
 	}
 }
 

@@ -158,8 +158,8 @@ func TestFollowTriesAgain(t *testing.T) {
 		h.Close()
 		h = newHouse(t, h.fs)
 		h.fs.Fail(func(op journaltest.Op, _ string) error {
-			if op == journaltest.Write {
-				return syscall.ENOSPC
+			if op == journaltest.Open {
+				return syscall.EMFILE
 			}
 			return nil
 		})
@@ -189,5 +189,34 @@ func TestFollowTriesAgain(t *testing.T) {
 			t.Errorf("announced %q", got)
 		}
 		h.Follow("no such/name", newScreen(t)).End()
+	})
+}
+
+// TestCommandsOfAFullDisk: when a disk that was full for ten minutes is no more, what was asked for last holds, and captions
+// have pushed nothing out.
+func TestCommandsOfAFullDisk(t *testing.T) {
+	inTime(t, func(t *testing.T) {
+		h := newHouse(t, journaltest.New())
+		h.fs.Fail(func(journaltest.Op, string) error { return syscall.ENOSPC })
+		f := h.Follow("show", newScreen(t))
+		f.Data(text(0, `{"pushcart":"put","card":%s}`, doc("lamp", "Lamp")))
+		f.Data(text(1000, `{"pushcart":"show","card":"lamp"}`))
+		for i := range 600 {
+			time.Sleep(time.Second)
+			f.Data(text(int64(i)*90000, "la la la"))
+		}
+		for i := range inBandWaiting {
+			f.Data(text(600*90000, `{"pushcart":"hide","key":"%d"}`, i))
+		}
+		h.fs.Fail(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		k, err := h.Desk("show")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := k.View(); len(v.Slots) > 0 {
+			t.Errorf("an old command was carried out, and the one that took it back was not: %+v", v.Slots)
+		}
 	})
 }

@@ -76,6 +76,26 @@ func commandOf(d *stream.Data) (c Command, ours bool, refusal *Refusal) {
 	return c, true, refusal
 }
 
+// mayBeCommand tells at little cost whether a message may be a command, so that captions push no commands out of a queue.
+func mayBeCommand(d *stream.Data) bool {
+	if d.Name == stream.DataCard || d.Name == stream.DataSEI {
+		return true
+	}
+	if len(d.Values) == 0 {
+		return false
+	}
+	o, _ := d.Values[0].(map[string]any)
+	switch d.Name {
+	case stream.DataText:
+		text, _ := o["text"].(string)
+		return strings.Contains(text, inBandOp)
+	case stream.DataCue:
+		name, _ := o["name"].(string)
+		return strings.HasPrefix(name, cuePrefix)
+	}
+	return false
+}
+
 // inBandOf finds the command in a message.
 func inBandOf(d *stream.Data) (m inBandCommand, ours bool, _ *Refusal) {
 	var first any

@@ -4,7 +4,7 @@ import "time"
 
 // Bounds on idempotency keys that are remembered.
 const (
-	mostKeys = 1000
+	mostKeys = 10000
 	keyAge   = 24 * time.Hour
 )
 

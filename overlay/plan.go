@@ -73,6 +73,9 @@ func (p planner) checkRev(q *request, has int64) *Refusal {
 
 // checkSeq holds the sequence that the sender knows against the slots'.
 func (p planner) checkSeq(q *request) *Refusal {
+	if q.IfEpoch != nil && *q.IfEpoch != p.epoch {
+		return refuse(ReasonStale, "", "The slots were counted anew since: the node has started again. Read them again and decide anew.")
+	}
 	if q.IfSeq == nil || *q.IfSeq == p.seq {
 		return nil
 	}

@@ -2,6 +2,10 @@ package overlay
 
 import "time"
 
+// latestFrame is how long ago a frame may have been captured that a state can still be bound to; one that comes later
+// begins now.
+const latestFrame = 2 * time.Second
+
 // timed decides on show and hide: now, or later.
 func (p planner) timed(q *request) decision {
 	if r := p.checkSeq(q); r != nil {
@@ -14,7 +18,7 @@ func (p planner) timed(q *request) decision {
 		return p.later(q)
 	}
 	since := p.now
-	if !q.At.IsZero() {
+	if !q.At.IsZero() && (q.plan != nil || p.now.Sub(q.At) < latestFrame) {
 		since = q.At
 	}
 	d := p.change(q, since)
@@ -32,6 +36,11 @@ func (p planner) timed(q *request) decision {
 func (p planner) change(q *request, since time.Time) decision {
 	d := decision{result: Result{Slot: q.Slot}}
 	r := &record{}
+	for _, s := range p.slots { // nothing ends before it began
+		if (q.Slot == "" || q.Slot == s.Slot) && since.Before(s.Since) {
+			since = s.Since
+		}
+	}
 	if q.Op == OpHide {
 		for _, s := range p.slots {
 			if q.Slot == "" || q.Slot == s.Slot {

@@ -269,3 +269,41 @@ func TestEpoch(t *testing.T) {
 		h.Close()
 	}
 }
+
+// TestRestartOnAFullDisk: what was acknowledged is shown again although nothing can be written, commands are refused, and
+// when there is room, they are not.
+func TestRestartOnAFullDisk(t *testing.T) {
+	m := journaltest.New()
+	h := makeHouse(t, m)
+	k := h.desk("show")
+	do(t, k, put("lamp", "Lamp"))
+	r := do(t, k, show("main", "lamp"))
+	h.Close()
+	m = m.Crash(journaltest.Killed)
+	m.Fail(func(op journaltest.Op, _ string) error {
+		if op == journaltest.Write || op == journaltest.Create {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	full := makeHouse(t, m)
+	if _, ok := full.Document("show", "lamp", r.Rev); !ok {
+		t.Error("viewers do not get the card that is shown")
+	}
+	k = full.desk("show")
+	first := k.View().Epoch
+	if got := slotsOf(k.View()); got != "main=lamp/1" {
+		t.Errorf("shown is %q", got)
+	}
+	var no *Refusal
+	if _, err := k.Do(t.Context(), hide("")); !errors.As(err, &no) || no.Reason != ReasonStorage {
+		t.Errorf("a command on the full disk: %v", err)
+	}
+	m.Fail(nil)
+	do(t, k, hide(""))
+	full.Close()
+	k = newHouse(t, m.Crash(journaltest.Killed)).desk("show")
+	if got := slotsOf(k.View()); got != "" || k.View().Epoch <= first {
+		t.Errorf("after that, shown is %q in epoch %d, which follows %d", got, k.View().Epoch, first)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // Bounds on revisions of a stream's cards that are no longer shown and that viewers may still fetch.
 const (
 	mostKept      = 8192
-	mostKeptBytes = 4 << 20 // of documents, as the host wrote them
+	mostKeptBytes = 32 << 20 // of documents, as the host wrote them
 )
 
 // Document is a card as viewers in this node's region get it. It is immutable, and all viewers share it.
@@ -25,6 +25,8 @@ type Document struct {
 	Plain, Gzip []byte
 	// ETag is a strong entity tag of Plain, with its quotation marks (RFC 9110, 8.8.3).
 	ETag string
+	// Epoch of the desk: within it, the revision's document stays the same.
+	Epoch int64
 }
 
 // revision names what a document is made of.

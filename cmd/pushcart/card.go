@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -85,12 +87,26 @@ func firstOf(texts ...string) string {
 	return ""
 }
 
+// onThisHost tells whether a node's address is a loopback one.
+func onThisHost(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // token finds the operator's token.
 func (c *cardCommand) token(s surroundings) (string, error) {
 	if t := firstOf(c.Token, s.variable("PUSHCART_TOKEN")); t != "" {
 		return t, nil
 	}
-	file := filepath.Join(firstOf(c.Data, s.variable("PUSHCART_DATA_DIRECTORY"), defaultData), "operator.token")
+	folder := firstOf(c.Data, s.variable("PUSHCART_DATA_DIRECTORY"))
+	if node := firstOf(c.URL, s.variable("PUSHCART_URL"), defaultURL); folder == "" && !onThisHost(node) {
+		return "", fmt.Errorf("no operator token for %s: say --token, or set PUSHCART_TOKEN (the one that the node on this host keeps is not sent to others)", node)
+	}
+	file := filepath.Join(firstOf(folder, defaultData), "operator.token")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("no operator token: %w (say --token, or --data with the node's data folder, or set PUSHCART_TOKEN)", err)

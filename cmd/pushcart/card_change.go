@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -178,22 +179,22 @@ func (c *cardOrderCommand) Run(s surroundings, card *cardCommand) error {
 
 // moment is the flag that says when something happens.
 type moment struct {
-	At string `placeholder:"TIME" help:"When: a time such as 2026-03-01T20:15:00Z, or +30s from now. Now, without."`
+	At *string `placeholder:"TIME" help:"When: a time such as 2026-03-01T20:15:00Z, or +30s from now. Now, without."`
 }
 
 // of returns the time as the API takes it; "" is now.
 func (m moment) of(now time.Time) (string, error) {
-	if m.At == "" {
+	if m.At == nil {
 		return "", nil
 	}
-	if after, ok := strings.CutPrefix(m.At, "+"); ok {
+	if after, ok := strings.CutPrefix(*m.At, "+"); ok {
 		if d, err := time.ParseDuration(after); err == nil && d >= 0 {
 			return now.Add(d).UTC().Format(time.RFC3339Nano), nil
 		}
-	} else if t, err := time.Parse(time.RFC3339Nano, m.At); err == nil {
+	} else if t, err := time.Parse(time.RFC3339Nano, *m.At); err == nil {
 		return t.UTC().Format(time.RFC3339Nano), nil
 	}
-	return "", fmt.Errorf("--at: %q is neither a time such as 2026-03-01T20:15:00Z nor one from now such as +30s", m.At)
+	return "", fmt.Errorf("--at: %q is neither a time such as 2026-03-01T20:15:00Z nor one from now such as +30s", *m.At)
 }
 
 type cardShowCommand struct {
@@ -209,7 +210,11 @@ func (c *cardShowCommand) Run(s surroundings, card *cardCommand) error {
 		if err != nil {
 			return err
 		}
-		body, err := json.Marshal(api.ShowRequest{Card: c.ID, At: at})
+		request := api.ShowRequest{Card: c.ID}
+		if at != "" {
+			request.At = &at
+		}
+		body, err := json.Marshal(request)
 		if err != nil {
 			return err
 		}
@@ -225,7 +230,7 @@ func (c *cardShowCommand) Run(s surroundings, card *cardCommand) error {
 }
 
 type cardHideCommand struct {
-	Slot string `arg:"" optional:"" help:"The slot; all of them, without."`
+	Slot *string `arg:"" optional:"" help:"The slot; all of them, without."`
 	moment
 }
 
@@ -237,8 +242,11 @@ func (c *cardHideCommand) Run(s surroundings, card *cardCommand) error {
 			return err
 		}
 		path, what := "/slots", "every slot"
-		if c.Slot != "" {
-			path, what = path+"/"+url.PathEscape(c.Slot), c.Slot
+		if c.Slot != nil {
+			if *c.Slot == "" {
+				return errors.New("the slot has no name: leave it out to empty every slot")
+			}
+			path, what = path+"/"+url.PathEscape(*c.Slot), *c.Slot
 		}
 		if at != "" {
 			path += "?at=" + url.QueryEscape(at)

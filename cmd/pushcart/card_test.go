@@ -347,14 +347,18 @@ func TestMoment(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 20, 15, 0, 500_000_000, time.UTC)
 	for at, want := range map[string]string{
-		"": "", "+30s": "2026-03-01T20:15:30.5Z", "+1m30s": "2026-03-01T20:16:30.5Z", "2026-03-01T21:15:00+01:00": "2026-03-01T20:15:00Z",
+		"+30s": "2026-03-01T20:15:30.5Z", "+1m30s": "2026-03-01T20:16:30.5Z", "2026-03-01T21:15:00+01:00": "2026-03-01T20:15:00Z",
 	} {
-		if got, err := (moment{at}).of(now); got != want || err != nil {
+		if got, err := (moment{&at}).of(now); got != want || err != nil {
 			t.Errorf("%q: %q, %v; want %q", at, got, err, want)
 		}
 	}
-	for _, at := range []string{"30s", "+30", "+-30s", "now", "20:15", "2026-03-01", "+"} {
-		if got, err := (moment{at}).of(now); err == nil {
+	if got, err := (moment{}).of(now); got != "" || err != nil {
+		t.Errorf("now: %q, %v", got, err)
+	}
+	// An empty text is a variable that is not set, not "now".
+	for _, at := range []string{"", "30s", "+30", "+-30s", "now", "20:15", "2026-03-01", "+"} {
+		if got, err := (moment{&at}).of(now); err == nil {
 			t.Errorf("%q: %q", at, got)
 		}
 	}

@@ -144,7 +144,7 @@ type Token struct {
 // Node is where this node stands.
 type Node struct {
 	// Region of the node's viewers; "" is not known.
-	Region Region `yaml:"region" reload:"live"`
+	Region Region `yaml:"region" reload:"restart"`
 }
 
 // Data is what the node keeps on disk.

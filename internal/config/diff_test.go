@@ -22,7 +22,7 @@ func TestDiff(t *testing.T) {
 		{"hls.part_duration", "200ms", "300ms", ReloadNewStream},
 		{"cards.hosts", "none", "a.example.com, *.b.example.com", ReloadLive},
 		{"studio.tokens", "none", "for show1", ReloadLive},
-		{"node.region", `""`, "DE", ReloadLive},
+		{"node.region", `""`, "DE", ReloadRestart},
 	}
 	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

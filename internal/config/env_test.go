@@ -20,7 +20,7 @@ func other(t *testing.T, s setting) string {
 	case reflect.TypeFor[bool]():
 		return fmt.Sprint(!s.in(Default()).Bool())
 	case reflect.TypeFor[[]Key](), reflect.TypeFor[[]Token]():
-		return "show1=long-secret"
+		return "show1=long-secret-of-16"
 	case reflect.TypeFor[[]string]():
 		return "shop.example.com,*.cdn.example.com"
 	case reflect.TypeFor[Region]():
@@ -98,21 +98,21 @@ func TestEnvironment(t *testing.T) {
 
 // TestEnvironmentLists sets the lists that are not stream keys.
 func TestEnvironmentLists(t *testing.T) {
-	c, err := parse("f", []byte("cards: {hosts: [old.example.com]}\nstudio: {tokens: [{stream: old, token: long-secret}]}\n"),
-		[]string{"PUSHCART_CARDS_HOSTS= a.example.com , *.b.example.com", "PUSHCART_STUDIO_TOKENS=show1=long=secret=, *=other-secret"})
+	c, err := parse("f", []byte("cards: {hosts: [old.example.com]}\nstudio: {tokens: [{stream: old, token: long-secret-of-16}]}\n"),
+		[]string{"PUSHCART_CARDS_HOSTS= a.example.com , *.b.example.com", "PUSHCART_STUDIO_TOKENS=show1=long=secret=of=16, *=other-secret-of-16"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"a.example.com", "*.b.example.com"}; !reflect.DeepEqual(c.Cards.Hosts, want) {
 		t.Errorf("hosts are %q", c.Cards.Hosts)
 	}
-	if want := []Token{{"show1", "long=secret="}, {"*", "other-secret"}}; !reflect.DeepEqual(c.Studio.Tokens, want) {
+	if want := []Token{{"show1", "long=secret=of=16"}, {"*", "other-secret-of-16"}}; !reflect.DeepEqual(c.Studio.Tokens, want) {
 		t.Errorf("tokens are %v", c.TokenEntries())
 	}
-	if e := c.TokenEntries(); len(e) != 2 || e[0].Stream != "show1" || e[0].Key != "long=secret=" {
+	if e := c.TokenEntries(); len(e) != 2 || e[0].Stream != "show1" || e[0].Key != "long=secret=of=16" {
 		t.Errorf("entries are %v", e)
 	}
-	c, err = parse("f", nil, []string{`PUSHCART_CARDS_HOSTS=["a.example.com", "*"]`, `PUSHCART_STUDIO_TOKENS=[{stream: "*", token: other-secret}]`})
+	c, err = parse("f", nil, []string{`PUSHCART_CARDS_HOSTS=["a.example.com", "*"]`, `PUSHCART_STUDIO_TOKENS=[{stream: "*", token: other-secret-of-16}]`})
 	if err != nil || len(c.Cards.Hosts) != 2 || c.Cards.Hosts[1] != "*" || len(c.Studio.Tokens) != 1 {
 		t.Errorf("lists give %v, %v", c, err)
 	}
@@ -146,8 +146,8 @@ func TestEnvironmentMistakes(t *testing.T) {
 		{"key", "PUSHCART_PUBLISH_KEYS=a=b", "PUSHCART_PUBLISH_KEYS: [1].key: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
 		{"list", "PUSHCART_PUBLISH_KEYS=[{stream: a}]", "PUSHCART_PUBLISH_KEYS: [1].key: is missing"},
 		{"list syntax", "PUSHCART_PUBLISH_KEYS=[", "PUSHCART_PUBLISH_KEYS: is not valid YAML: sequence end token ']' not found"},
-		{"token pair", "PUSHCART_STUDIO_TOKENS=a=long-secret,b", "PUSHCART_STUDIO_TOKENS: [2]: is not of the form NAME=SECRET"},
-		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
+		{"token pair", "PUSHCART_STUDIO_TOKENS=a=long-secret-of-16,b", "PUSHCART_STUDIO_TOKENS: [2]: is not of the form NAME=SECRET"},
+		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"host", "PUSHCART_CARDS_HOSTS=a.example.com,http://b.example.com", `PUSHCART_CARDS_HOSTS: [2]: "http://b.example.com" cannot be used: ` +
 			`it is more than a host: write only the name, like "shop.example.com", without "https://", port and path`},
 		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key"},

@@ -111,11 +111,11 @@ func TestMistakes(t *testing.T) {
 		{"same key twice", "publish:\n  keys:\n    - {stream: a, key: longsecret}\n    - {stream: a, key: longsecret}\n",
 			"f:4:24: publish.keys[2].key: cannot be used: entry 1 has the same secret for the same stream"},
 
-		{"token without stream", "studio:\n  tokens:\n    - token: longsecret\n", "f:3:7: studio.tokens[1].stream: is missing"},
+		{"token without stream", "studio:\n  tokens:\n    - token: longsecret-of-16\n", "f:3:7: studio.tokens[1].stream: is missing"},
 		{"token as key", "studio:\n  tokens:\n    - {stream: a, key: longsecret}\n", "f:3:7: studio.tokens[1].token: is missing\n" +
 			"f:3:19: studio.tokens[1].key: is not a setting; studio.tokens[1] has stream, token"},
-		{"short token", "studio:\n  tokens:\n    - {stream: a, token: 1234567}\n", "f:3:26: studio.tokens[1].token: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
-		{"same token twice", "studio:\n  tokens:\n    - {stream: a, token: longsecret}\n    - {stream: a, token: longsecret}\n",
+		{"short token", "studio:\n  tokens:\n    - {stream: a, token: 1234567}\n", "f:3:26: studio.tokens[1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
+		{"same token twice", "studio:\n  tokens:\n    - {stream: a, token: longsecret-of-16}\n    - {stream: a, token: longsecret-of-16}\n",
 			"f:4:26: studio.tokens[2].token: cannot be used: entry 1 has the same secret for the same stream"},
 		{"hosts not a list", "cards:\n  hosts: shop.example.com\n", "f:2:10: cards.hosts: is a plain value, but must be a list, [] for none"},
 		{"host not a text", "cards:\n  hosts: [{a: b}]\n", `f:2:11: cards.hosts[1]: is a mapping, but must be a text, "" for none`},

@@ -71,6 +71,7 @@ func (l *loader) validate(c *Config) {
 		l.hold(r, c)
 	}
 	l.validateSecrets("publish.keys", "key", c.AuthEntries())
+	l.validateTokens(c)
 	l.validateSecrets("studio.tokens", "token", c.TokenEntries())
 	l.validateHosts(c)
 	l.validateAddresses(c)
@@ -107,6 +108,19 @@ func (l *loader) validateSecrets(list, secret string, entries []auth.Entry) {
 		}
 		if !l.wrong[entry] && !l.wrong[key] {
 			l.mistake(l.places[key], key, "cannot be used: %v", e.Err)
+		}
+	}
+}
+
+// leastToken is the length of the shortest operator token: one that nobody guesses, however often he may try.
+const leastToken = 16
+
+// validateTokens wants operator tokens long.
+func (l *loader) validateTokens(c *Config) {
+	for i, t := range c.Studio.Tokens {
+		key := fmt.Sprintf("studio.tokens[%d].token", i+1)
+		if n := len(t.Token); n > 0 && n < leastToken && !l.wrong[key] {
+			l.mistake(l.places[key], key, "cannot be used: it is shorter than %d characters; a good one: openssl rand -hex 16", leastToken)
 		}
 	}
 }

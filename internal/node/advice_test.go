@@ -37,7 +37,7 @@ func TestAdviceOnCardsInBand(t *testing.T) {
 		}
 		p := newStage(config.Default())
 		p.presentations.cards = desks.Follow
-		list := &streams{hub: p.hub, registry: p.registry, desk: desks.Desk, now: time.Now}
+		list := &streams{hub: p.hub, registry: p.registry, cards: desks.Peek, now: time.Now}
 		s, err := p.hub.Publish("show", stream.Publisher{Credential: "ann"})
 		if err != nil {
 			t.Fatal(err)

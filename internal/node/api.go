@@ -16,7 +16,7 @@ import (
 type streams struct {
 	hub      *stream.Hub
 	registry *hls.Registry
-	desk     func(name string) (*overlay.Desk, error)
+	cards    func(name string) *overlay.View
 	now      func() time.Time
 }
 
@@ -49,8 +49,7 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 		Drops:   in.Drops, Tracks: []api.Track{}, Advice: in.Advice(now),
 	}
 	// A live stream has its desk, unless the data folder is of no use.
-	if d, err := l.desk(in.Name); err == nil {
-		v := d.View()
+	if v := l.cards(in.Name); v != nil {
 		out.Cards = len(v.Slots)
 		if r := v.InBandRefusal; r != nil && now.Sub(r.At) < refusalAdvice {
 			out.Advice = append(out.Advice, adviceOf(r))

@@ -25,9 +25,9 @@ func (n *Node) openCards(cfg *config.Config) error {
 	n.desks, err = overlay.New(overlay.Options{
 		Dir: cfg.Data.Directory, Key: key,
 		Policy: func() card.Policy { return card.Policy{Hosts: n.cfg.Load().Cards.Hosts} },
-		Region: func() string { return string(n.cfg.Load().Node.Region) },
+		Region: func() string { return string(cfg.Node.Region) }, // as the node began: what a name stands for does not change
 		InBand: func() bool { return n.cfg.Load().Cards.InBand },
-		Keep:   func() time.Duration { return keepCards(n.cfg.Load()) },
+		Keep:   n.keepCards,
 		Log:    n.log, Registerer: n.reg,
 	})
 	if err != nil {
@@ -38,8 +38,16 @@ func (n *Node) openCards(cfg *config.Config) error {
 
 // keepCards is how long a revision stays fetchable after it was shown: as long as somebody may play media that name it, who
 // is behind by all that can be played and plays what an ended show left.
-func keepCards(c *config.Config) time.Duration {
-	return 2 * lingers(c)
+// Streams that are live go on with the settings that they began with, which may have been larger.
+func (n *Node) keepCards() time.Duration {
+	keep := int64(2 * lingers(n.cfg.Load()))
+	for {
+		most := n.kept.Load()
+		if keep <= most {
+			return time.Duration(most)
+		}
+		n.kept.CompareAndSwap(most, keep)
+	}
 }
 
 // setTokens takes the configured operator tokens, or the one that the node made.
@@ -65,7 +73,7 @@ func (n *Node) setTokens(cfg *config.Config) error {
 
 // cardAPI makes the HTTP side of cards and streams.
 func (n *Node) cardAPI() *api.API {
-	s := &streams{hub: n.hub, registry: n.registry, desk: n.desks.Desk, now: time.Now}
+	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now}
 	return api.New(api.Options{
 		Desk: func(name string) (api.Desk, error) {
 			d, err := n.desks.Desk(name)

@@ -182,7 +182,7 @@ func TestSettingsOfCardsAreReloaded(t *testing.T) {
 			change(c)
 		})
 	}
-	n := testkit.Start(t, func(c *config.Config) { *c = *with(func(*config.Config) {}) })
+	n := testkit.Start(t, func(c *config.Config) { *c = *with(func(c *config.Config) { c.Node.Region = "DE" }) })
 	c := clientOf(t, n)
 	const token = "operators-token"
 	const lamp = `{"id":"lamp","name":"Lamp","url":"https://shop.example.com/","offers":[{"price":"1.00","priceCurrency":"EUR","ineligibleRegion":["DE"]},{"price":"2.00","priceCurrency":"EUR"}]}`
@@ -192,7 +192,6 @@ func TestSettingsOfCardsAreReloaded(t *testing.T) {
 	n.Reload(with(func(c *config.Config) {
 		c.Cards.Hosts = []string{"shop.example.com"}
 		c.Cards.InBand = false
-		c.Node.Region = "DE"
 	}))
 	if status, body := c.ask("PUT", cards+"/lamp", lamp, token); status != http.StatusCreated {
 		t.Errorf("%d %s", status, body)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pushcart/internal/auth"
+	"pushcart/overlay/journal"
 	"pushcart/overlay/timed"
 )
 
@@ -73,7 +74,7 @@ func (d *dataFolder) path(name string) string { return filepath.Join(d.dir, name
 
 // writable makes the folder and tries whether files can be made in it.
 func (d *dataFolder) writable() error {
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := (journal.Disk{}).MakeDir(d.dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(d.dir, ".writable-*")

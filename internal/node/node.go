@@ -49,6 +49,7 @@ type Node struct {
 	registry *hls.Registry
 	cert     *certificate
 	ready    atomic.Bool
+	kept     atomic.Int64 // the longest that keepCards returned, ns
 
 	data        *dataFolder
 	signingKeys []byte // public halves, as a JWK set

@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"internal/stream": {},
 	"internal/node": {
 		"ingest", "ingest/rtmp", "internal/auth", "internal/config", "internal/stream",
-		"overlay", "overlay/api", "overlay/card", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/window",
+		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/window",
 	},
 
 	"internal/rules":       {},
@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 
 // forTests are packages that only tests may import, besides what arrows allow.
 var forTests = []string{
-	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed",
+	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed", "packager/playlist",
 }
 
 func TestImports(t *testing.T) {

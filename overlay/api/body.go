@@ -174,11 +174,8 @@ func clip(s string) string {
 	return s
 }
 
-// instant reads a time (RFC 3339); "" is the zero time.
+// instant reads a time (RFC 3339).
 func instant(text, field string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		hint := ""

@@ -28,7 +28,8 @@ type call struct {
 	body  []byte
 	key   string
 	ifRev *int64
-	ifSeq *int64
+	// Of routes that change the slots.
+	ifEpoch, ifSeq *int64
 }
 
 // serve makes the handler of a route.
@@ -132,7 +133,7 @@ func (c *call) checkQuery() error {
 
 // do carries a command out and answers with its result. tag makes the entity tag from the result; nil is none.
 func (c *call) do(cmd overlay.Command, tag func(overlay.Result) string) error {
-	cmd.IfRev, cmd.IfSeq, cmd.Key, cmd.Source = c.ifRev, c.ifSeq, c.key, "api"
+	cmd.IfRev, cmd.IfEpoch, cmd.IfSeq, cmd.Key, cmd.Source = c.ifRev, c.ifEpoch, c.ifSeq, c.key, "api"
 	cmd.Fingerprint = fingerprint(&cmd)
 	res, err := c.desk.Do(c.r.Context(), cmd)
 	if err != nil {
@@ -174,12 +175,13 @@ func fingerprint(cmd *overlay.Command) [32]byte {
 		Slot     string
 		Body     []byte
 		IfRev    *int64
+		IfEpoch  *int64
 		IfSeq    *int64
 		Order    []string
 		Schedule string
 		InBand   *bool
 		At       time.Time
-	}{cmd.Op, cmd.Card, cmd.Slot, cmd.Body, cmd.IfRev, cmd.IfSeq, cmd.Order, cmd.Schedule, cmd.InBand, cmd.At})
+	}{cmd.Op, cmd.Card, cmd.Slot, cmd.Body, cmd.IfRev, cmd.IfEpoch, cmd.IfSeq, cmd.Order, cmd.Schedule, cmd.InBand, cmd.At})
 	if err != nil {
 		panic(err) // not reached: such a struct can always be written, and instant lets no other times in
 	}

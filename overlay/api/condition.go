@@ -65,7 +65,8 @@ func (c *call) preconditions(takes condition) error {
 	return nil
 }
 
-// ifSlots reads the tag of the slots. Its epoch is compared here, its sequence by the desk.
+// ifSlots reads the tag of the slots. The desk compares it: only there a command that is sent again is
+// known to have been carried out.
 func (c *call) ifSlots(tag string) error {
 	e, s, _ := strings.Cut(tag, "-")
 	epoch, ok1 := number(e)
@@ -73,10 +74,7 @@ func (c *call) ifSlots(tag string) error {
 	if !ok1 || !ok2 {
 		return stale(`It is not that of the slots, which is "EPOCH-SEQ".`)
 	}
-	if now := c.desk.View().Epoch; epoch != now {
-		return stale("The slots were counted anew since: the node has started again.")
-	}
-	c.ifSeq = &seq
+	c.ifEpoch, c.ifSeq = &epoch, &seq
 	return nil
 }
 

@@ -16,6 +16,13 @@ const documentPath = "/live/{stream}/cards/{id}/{rev}.json"
 // is asked for each part that a viewer fetches.
 func IsDocument(path string) bool { return strings.HasSuffix(path, ".json") }
 
+// How long caches may keep a document. Within an epoch a revision has the same bytes for ever. A journal that is lost begins
+// to count anew, and another region's document is another: both begin another epoch, which players put into the address.
+const (
+	cacheEpoch    = "public, max-age=31536000, immutable"
+	cacheDocument = "public, max-age=60"
+)
+
 // Documents answers viewers who fetch cards.
 func (a *API) Documents() http.Handler {
 	var get http.HandlerFunc
@@ -64,7 +71,10 @@ func (c *call) document() error {
 			h.Set("Content-Encoding", "gzip")
 		}
 	}
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Cache-Control", cacheDocument)
+	if e := c.r.URL.Query().Get("e"); e != "" && e == strconv.FormatInt(doc.Epoch, 10) {
+		h.Set("Cache-Control", cacheEpoch)
+	}
 	h.Set("ETag", tag)
 	if matches(c.r.Header.Values("If-None-Match"), tag) {
 		h.Del("Content-Encoding")

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestDocuments(t *testing.T) {
 	h.must("PUT", "/slots/main", `{"card":"lamp"}`)
 	plain := h.do("GET", target, "", "Origin", "https://elsewhere.example")
 	for name, want := range map[string]string{
-		"Cache-Control": "public, max-age=31536000, immutable", "Access-Control-Allow-Origin": "*", "Content-Type": "application/json",
+		"Cache-Control": "public, max-age=60", "Access-Control-Allow-Origin": "*", "Content-Type": "application/json",
 		"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", "Content-Encoding": "",
 	} {
 		if got := plain.header.Get(name); got != want {
@@ -36,6 +37,15 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("%d %s", plain.status, plain.body)
 	}
 
+	// With the epoch that names it, a document is for ever; with another it may be that of a journal which is lost.
+	epoch := h.desks.Peek("show").Epoch
+	for query, want := range map[string]string{
+		fmt.Sprint("?e=", epoch): "public, max-age=31536000, immutable", fmt.Sprint("?e=", epoch-1): "public, max-age=60",
+	} {
+		if got := h.get(target + query).header.Get("Cache-Control"); got != want {
+			t.Errorf("%s: Cache-Control is %q, want %q", query, got, want)
+		}
+	}
 	zipped := h.get(target, "Accept-Encoding", "br, gzip")
 	z, err := gzip.NewReader(bytes.NewReader(zipped.body))
 	if err != nil {

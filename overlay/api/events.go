@@ -106,7 +106,7 @@ func (f *feed) eventOf(v *overlay.View) ([]byte, error) {
 // events answers with server-sent events: the view, and each newer one, until the client goes, the node stops or the token
 // is not good any more.
 func (c *call) events() error {
-	address := addressOf(c.r)
+	address := addressOf(c.r) + " " + c.token // others may share the address
 	f, err := c.api.feeds.enter(c.stream, address)
 	if err != nil {
 		return err

@@ -20,7 +20,8 @@ const (
 	// maxFailures is how many wrong tokens an address may send within failureSpan.
 	maxFailures = 20
 	failureSpan = time.Minute
-	// blockedFor is how long an address that sent more is turned away, whatever it sends.
+	// blockedFor is how long an address that sent more is told to stop. A right token is let in all the same: tokens are too
+	// long to be guessed at any rate.
 	blockedFor = time.Minute
 	// maxStrikes is how many addresses are remembered.
 	maxStrikes = 4096
@@ -52,19 +53,20 @@ func (g *guard) admit(r *http.Request, stream string) (string, error) {
 		return "", problemf(overlay.ReasonStorage, "", "This node has no operator token, because it could not write one to its data folder. "+
 			"Its log says why; data.directory names the folder, and studio.tokens takes tokens of your own.")
 	}
-	from := addressOf(r)
-	if until := g.blockedUntil(from); !until.IsZero() {
-		return "", blocked(until.Sub(g.now()))
-	}
 	token, found := bearer(r.Header.Values("Authorization"))
 	if !found {
 		return "", problemf(reasonUnauthorized, "Authorization", "This needs the operator token of the stream: send Authorization: Bearer TOKEN.").
 			with("WWW-Authenticate", `Bearer realm="pushcart"`)
 	}
 	if _, ok := keys.Permits(stream, token); ok {
+		// Also where the address is turned away: others may share it with the host.
 		return token, nil
 	}
 	g.failed.Inc()
+	from := addressOf(r)
+	if until := g.blockedUntil(from); !until.IsZero() {
+		return "", blocked(until.Sub(g.now()))
+	}
 	g.strike(from)
 	return "", problemf(reasonUnauthorized, "Authorization", "This token is not one of the stream's: see studio.tokens, or the file operator.token in the node's data folder.").
 		with("WWW-Authenticate", `Bearer realm="pushcart", error="invalid_token"`)

@@ -66,7 +66,7 @@ func (a *API) table() []route {
 		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
 		{method: "GET", path: base + "/card-events", handle: (*call).events},
 
-		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true},
+		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, query: []string{"e"}},
 		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},
 	}
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"pushcart/overlay"
 )
 
@@ -15,8 +17,8 @@ type Slots struct {
 // ShowRequest puts a card into a slot.
 type ShowRequest struct {
 	Card string `json:"card"`
-	// At is when (RFC 3339), on the stream's clock; "" is now.
-	At string `json:"at,omitempty"`
+	// At is when (RFC 3339), on the stream's clock; nil is now.
+	At *string `json:"at,omitempty"`
 }
 
 // Timeline is what was shown when, the latest first.
@@ -53,7 +55,10 @@ func (c *call) show() error {
 	if s.Card == "" {
 		return problemf(overlay.ReasonInvalid, "card", "It is missing: send the identifier of the card to show.")
 	}
-	at, err := instant(s.At, "at")
+	if s.At == nil {
+		return c.do(overlay.Command{Op: overlay.OpShow, Slot: c.r.PathValue("slot"), Card: s.Card}, ofSlots)
+	}
+	at, err := instant(*s.At, "at")
 	if err != nil {
 		return err
 	}
@@ -62,9 +67,12 @@ func (c *call) show() error {
 
 // hide empties one slot, or all where the path names none.
 func (c *call) hide() error {
-	at, err := instant(c.r.URL.Query().Get("at"), "at")
-	if err != nil {
-		return err
+	var at time.Time
+	if q := c.r.URL.Query(); q.Has("at") {
+		var err error
+		if at, err = instant(q.Get("at"), "at"); err != nil {
+			return err
+		}
 	}
 	return c.do(overlay.Command{Op: overlay.OpHide, Slot: c.r.PathValue("slot"), At: at}, ofSlots)
 }

@@ -59,7 +59,12 @@ func (d *decoder) language(s string, p place) string {
 	if len(tag.Extensions()) > 0 {
 		d.fail(p.at, "The language %s has an extension: leave that out, and %s.", quote(s), example)
 	}
-	return tag.String()
+	canonical := tag.String()
+	// Some tags have a canonical form that is none: a card that has one could not be read again.
+	if again, err := language.Parse(canonical); err != nil || again.String() != canonical {
+		d.fail(p.at, "The language %s is not known: %s.", quote(s), example)
+	}
+	return canonical
 }
 
 // plain reads a text of at most so many characters.
@@ -99,16 +104,23 @@ func textFault(s string) string {
 	return ""
 }
 
+// blackFlag begins the flags of England, Scotland and Wales, which are spelt in tag characters behind it.
+const blackFlag = '\U0001f3f4'
+
 // characterFault is textFault for the characters by themselves.
 func characterFault(s string) string {
-	marks := 0
+	marks, flag := 0, false
 	for _, r := range s {
 		if unicode.Is(unicode.M, r) {
 			marks++
-		} else if r != '\u200c' && r != '\u200d' { // joiners do not end a pile of marks
+		} else if !unicode.Is(unicode.Cf, r) { // what is not seen does not end a pile of marks
 			marks = 0
 		}
+		tag := '\U000e0001' <= r && r <= '\U000e007f'
+		flag = r == blackFlag || flag && tag
 		switch {
+		case tag && !flag, '\ufff9' <= r && r <= '\ufffb', '\u206a' <= r && r <= '\u206f':
+			return fmt.Sprintf("has the invisible character %U in it: take it away", r)
 		case marks > maxMarks:
 			return fmt.Sprintf("has more than %d combining marks in a row: take some away", maxMarks)
 		case unicode.Is(unicode.Cc, r), r == '\u2028', r == '\u2029':

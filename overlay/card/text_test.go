@@ -45,6 +45,7 @@ func TestEveryCharacter(t *testing.T) {
 	refused := func(r rune) bool {
 		switch {
 		case r < 0x20, 0x7f <= r && r < 0xa0: // C0, DEL, C1
+		case 0xe0001 <= r && r <= 0xe007f, 0xfff9 <= r && r <= 0xfffb, 0x206a <= r && r <= 0x206f: // seen by nobody
 		case r == 0x2028, r == 0x2029, r == 0xfeff, r == 0xfffd:
 		case 0x202a <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
 		case r&0xfffe == 0xfffe, 0xfdd0 <= r && r <= 0xfdef: // noncharacters
@@ -61,6 +62,31 @@ func TestEveryCharacter(t *testing.T) {
 		fault := characterFault("a" + string(r) + "b")
 		if (fault != "") != refused(r) {
 			t.Errorf("%U: %q", r, fault)
+		}
+	}
+}
+
+// TestMarksPileUpOverWhatIsNotSeen: characters that show nothing do not hide a pile of marks.
+func TestMarksPileUpOverWhatIsNotSeen(t *testing.T) {
+	t.Parallel()
+	for _, between := range []string{"", "\u200c", "\u200d", "\u200e", "\u2060"} {
+		pile := strings.Repeat(strings.Repeat("\u0301", maxMarks)+between, 2)
+		if characterFault("a"+pile) == "" {
+			t.Errorf("%d marks with %+q between them pass", 2*maxMarks, between)
+		}
+	}
+	if fault := characterFault("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"); fault != "" {
+		t.Errorf("the flag of England: %s", fault)
+	}
+}
+
+// TestLanguagesWithoutACanonicalForm would make cards that cannot be read again.
+func TestLanguagesWithoutACanonicalForm(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"en-1996-1901-de", "no-biske-1901-sgn"} {
+		var d decoder
+		if tag := d.language(s, place{"name", "name"}); d.err == nil {
+			t.Errorf("%s is taken for %s", s, tag)
 		}
 	}
 }
