@@ -2,7 +2,7 @@ import { read, waitBeforeRetry } from './net';
 import { object } from './state';
 
 /** How many documents are kept; those that were wanted last. */
-const mostKept = 256;
+const mostKept = 600;
 /** How many requests go out at once. Others wait their turn. */
 const mostAtOnce = 6;
 const largest = 32768; // characters

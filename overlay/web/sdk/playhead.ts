@@ -42,6 +42,7 @@ export class Playhead {
   }
 
   private clock(): void {
+    if (this.video.readyState < this.video.HAVE_CURRENT_DATA) return;
     if (!this.tells || this.video.videoWidth === 0 || document.hidden) this.moved(this.video.currentTime);
   }
 

@@ -6,6 +6,8 @@ export class FakeVideo extends EventTarget {
   currentTime = 0;
   seeking = false;
   videoWidth = 640;
+  readyState = 4;
+  HAVE_CURRENT_DATA = 2;
   currentSrc = '';
   textTracks = Object.assign(new EventTarget(), { *[Symbol.iterator]() { yield* this.list; }, list: [] });
   seekable = { length: 1, start: () => this.from, end: () => this.to };

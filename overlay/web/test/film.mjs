@@ -67,10 +67,18 @@ function moved(moof, by) {
   return copy;
 }
 
+const films = new Map();
+
 /**
- * Makes a film of so many frames: init, and parts of six frames each whose media time begins at start (in ticks).
+ * A film of so many frames: init, and parts of six frames each whose media time begins at start (in ticks). It is made once.
  */
-export async function film(count, { size = '320:180', start = 0 } = {}) {
+export function film(count, { size = '320:180', start = 0 } = {}) {
+  const key = `${count} ${size} ${start}`;
+  if (!films.has(key)) films.set(key, make(count, size, start));
+  return films.get(key);
+}
+
+async function make(count, size, start) {
   const all = boxes(await encodeFilm(count, size));
   const init = Buffer.concat(all.filter(([type]) => type === 'ftyp' || type === 'moov').map(([, bytes]) => bytes));
   const parts = [];

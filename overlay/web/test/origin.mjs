@@ -10,12 +10,13 @@ import { emsg, id3, Signer } from './signer.mjs';
 
 const file = (path) => readFile(fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
-/** Parts are six frames, segments ten parts: two seconds. */
+/** Parts are six frames, segments five parts: one second. */
 const perPart = 6;
-const perSegment = 10;
+const perSegment = 5;
+const seconds = (perPart * perSegment) / rate;
 /** The media timeline starts at the time of day: larger than 32 and than 33 bits. */
 const start = 158_000_000_000_000;
-const begin = Date.parse('2026-03-01T12:00:00.000Z');
+export const begin = Date.parse('2026-03-01T12:00:00.000Z');
 
 const types = {
   m3u8: 'application/vnd.apple.mpegurl',
@@ -36,16 +37,15 @@ const cors = { 'Access-Control-Allow-Origin': '*' };
 export class Origin {
   /**
    * Starts one with a film of so many seconds: a closed presentation or, with live, one that grows from when it is started
-   * and has six seconds then.
+   * and has three seconds then. Its dates begin at the same moment each time, whatever the clock says.
    */
   static async start(seconds, { live = false } = {}) {
     const origin = new Origin();
     const count = seconds * rate;
-    origin.films = [await film(count, { start }), await film(count, { start, size: '480:270' })];
+    origin.films = await Promise.all(['320:180', '480:270'].map((size) => film(count, { start, size })));
     origin.server = createServer((request, response) => void origin.answer(request, response));
     await once(origin.server.listen(0, '127.0.0.1'), 'listening');
-    origin.begin = live ? Date.now() - 6000 : begin;
-    origin.live = live;
+    origin.liveSince = live ? Date.now() - 3000 : null;
     origin.url = `http://127.0.0.1:${origin.server.address().port}`;
     return origin;
   }
@@ -68,7 +68,7 @@ export class Origin {
   /** Adds a document and returns what a slot shows of it. */
   card(id, rev, rest = {}) {
     this.documents.set(`${id}/${rev}`, { id, rev, '@type': 'Product', name: `${id} ${rev}`, ...rest });
-    return { card: id, rev, since: this.begin };
+    return { card: id, rev, since: begin };
   }
 
   async stop() {
@@ -88,6 +88,7 @@ export class Origin {
 
   async body(path) {
     if (path === '/') return page;
+    if (path === '/example') return example(await file('sdk/README.md'));
     if (path === '/watch/show') return file('dist/site/watch.html');
     if (path.startsWith('/assets/')) return file(`dist/site${path}`);
     if (path === '/pushcart-cards.js') return file('dist/sdk/pushcart-cards.js');
@@ -105,6 +106,16 @@ export class Origin {
     return media[3] ? this.segment(rendition, Number(media[3])) : this.playlist(Number(media[1]));
   }
 
+  /** How many segments a live presentation has by now. */
+  get published() {
+    return Math.floor((Date.now() - this.liveSince) / 1000 / seconds);
+  }
+
+  /** The second of the film that nobody has seen yet, and nobody will for a while: what is shown from then on can be set. */
+  get soon() {
+    return (this.published + 1) * seconds;
+  }
+
   multivariant() {
     const variant = (i, bandwidth, size) =>
       `#EXT-X-STREAM-INF:BANDWIDTH=${bandwidth},CODECS="avc1.42C01F",RESOLUTION=${size},FRAME-RATE=30.000\n${i}.m3u8\n`;
@@ -112,15 +123,14 @@ export class Origin {
   }
 
   playlist(rendition) {
-    const seconds = (perPart * perSegment) / rate;
     const all = this.films[rendition].parts.length / perSegment;
-    const segments = this.live ? Math.min(all, Math.floor((Date.now() - this.begin) / 1000 / seconds)) : all;
-    const kind = this.live ? 'EVENT' : 'VOD';
+    const segments = this.liveSince ? Math.min(all, this.published) : all;
+    const kind = this.liveSince ? 'EVENT' : 'VOD';
     const lines = ['#EXTM3U', '#EXT-X-VERSION:9', `#EXT-X-TARGETDURATION:${seconds}`, `#EXT-X-PLAYLIST-TYPE:${kind}`, ...this.ranges()];
     lines.push(`#EXT-X-MAP:URI="${rendition}/init.mp4"`);
     for (let i = 0; i < segments; i++) {
       if (i === this.cutAt) lines.push('#EXT-X-DISCONTINUITY', `#EXT-X-MAP:URI="${rendition}/init.mp4"`);
-      const date = new Date(this.begin + i * seconds * 1000).toISOString();
+      const date = new Date(begin + i * seconds * 1000).toISOString();
       lines.push(`#EXT-X-PROGRAM-DATE-TIME:${date}`, `#EXTINF:${seconds},`, `${rendition}/${i}.m4s`);
     }
     return [...lines, segments < all ? '' : '#EXT-X-ENDLIST', ''].join('\n');
@@ -128,7 +138,7 @@ export class Origin {
 
   ranges() {
     if (!this.dateRanges) return [];
-    const date = (frame) => new Date(this.begin + (frame * 1000) / rate).toISOString();
+    const date = (frame) => new Date(begin + (frame * 1000) / rate).toISOString();
     return this.states.flatMap(({ frame, slots }, i) => {
       const end = this.states[i + 1] ? `,END-DATE="${date(this.states[i + 1].frame)}"` : '';
       return Object.entries(slots).map(
@@ -145,10 +155,10 @@ export class Origin {
     return Buffer.concat(
       parts.slice(first, first + perSegment).flatMap((part, n) => {
         const from = (first + n) * perPart;
-        const begin = this.states.filter(({ frame }) => frame >= from && frame < from + perPart);
+        const fresh = this.states.filter(({ frame }) => frame >= from && frame < from + perPart);
         const before = this.states.filter(({ frame }) => frame < from).at(-1);
-        const list = begin.map((state) => this.message(state, state.frame, jump));
-        if (n === 0 && before && begin[0]?.frame !== from) list.unshift(this.message(before, from, jump));
+        const list = fresh.map((state) => this.message(state, state.frame, jump));
+        if (n === 0 && before && fresh[0]?.frame !== from) list.unshift(this.message(before, from, jump));
         return [...list, jump ? later(part, jump) : part];
       }),
     );
@@ -168,6 +178,16 @@ function later(part, by) {
   return copy;
 }
 
+/** A page with the example that the SDK's README gives, on our addresses. */
+function example(readme) {
+  const script = /```js\n(.*?)```/s.exec(readme.toString())[1];
+  const ours = script
+    .replace(/https:[^']*hls\.mjs/, '/hls.js')
+    .replace(/https:[^']*pushcart-cards\.js/, '/pushcart-cards.js')
+    .replace(/https:[^']*\/live\/show1/, '/live/show');
+  return `<!doctype html><video muted></video><p id="main"></p><p id="offer"></p><script type="module">${ours}</script>`;
+}
+
 // Events go to window.log with the number of the frame that is on the screen when they come.
 const page = `<!doctype html>
 <video id="video" muted playsinline width="320" height="180"></video>
@@ -184,6 +204,13 @@ const page = `<!doctype html>
     return decode(Array.from({ length: cells }, (_, i) => data[(i * 4 + 2) * 4]));
   };
   window.log = [];
+  // The times of the pictures that the browser tells of.
+  window.pictures = [];
+  const next = () => video.requestVideoFrameCallback((_, { mediaTime }) => {
+    pictures.push(mediaTime);
+    next();
+  });
+  next();
   window.onScreen = onScreen;
   window.listen = (player, options = {}) => {
     const cards = window.cards = attach(video, player, options);

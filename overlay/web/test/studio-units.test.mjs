@@ -7,7 +7,8 @@ import { runnerImport } from 'vite';
 const parts = fileURLToPath(new URL('studio-parts.ts', import.meta.url));
 const { module: studio } = await runnerImport(parts, { configFile: false });
 const { Api, Commands, EventParser, Failure, Feed, ServerClock, Session, Store } = studio;
-const { aside, cardOf, cards, changes, command, diff, exported, facts, failure, idempotencyKey, label, landing, move } = studio;
+const { aside, cardOf, cards, changes, command, diff, exported, facts, failure, idempotencyKey, label, landing, move } =
+  studio;
 const { readCards, rebase, regions, same, segments, sendable, sentence, streamName, studioStrings, times } = studio;
 const { toCard, toForm, tokenIn } = studio;
 
@@ -22,14 +23,33 @@ const lamp = {
   sku: 'L-1',
   gtin: '4006381333931',
   offers: [
-    { price: '19.99', priceCurrency: 'EUR', availability: 'InStock', inventoryLevel: 12, eligibleRegion: ['AT', 'DE'], 'pushcart:priorPrice': '29.99' },
-    { price: '21', priceCurrency: 'USD', availability: 'PreOrder', ineligibleRegion: ['CA'], url: 'https://shop.example.com/us/lamp' },
+    {
+      price: '19.99',
+      priceCurrency: 'EUR',
+      availability: 'InStock',
+      inventoryLevel: 12,
+      eligibleRegion: ['AT', 'DE'],
+      'pushcart:priorPrice': '29.99',
+    },
+    {
+      price: '21',
+      priceCurrency: 'USD',
+      availability: 'PreOrder',
+      ineligibleRegion: ['CA'],
+      url: 'https://shop.example.com/us/lamp',
+    },
   ],
   eligibleRegion: ['AT', 'DE', 'US'],
   ineligibleRegion: ['FR'],
   'pushcart:promotion': { label: 'Flash', startsAt: '2026-03-01T20:15:00Z', endsAt: '2026-03-01T20:30:00.25Z' },
   'pushcart:coupon': { code: 'SAVE10', label: { en: 'Save', de: 'Spar' }, endsAt: '2026-03-01T21:00:00Z' },
-  'pushcart:giveaway': { label: 'Win', opensAt: '2026-03-01T20:00:00Z', closesAt: '2026-03-01T20:05:00Z', quantity: 3, url: 'https://shop.example.com/win' },
+  'pushcart:giveaway': {
+    label: 'Win',
+    opensAt: '2026-03-01T20:00:00Z',
+    closesAt: '2026-03-01T20:05:00Z',
+    quantity: 3,
+    url: 'https://shop.example.com/win',
+  },
   'pushcart:disclosure': 'Ad',
 };
 
@@ -46,17 +66,39 @@ test('a card goes through the form and comes back as it was', () => {
 test('the form leaves out what is empty, and trims', () => {
   const form = toForm({ id: '', name: '' });
   form.id = ' cup ';
-  form.name = [{ lang: '', text: '  Cup ' }, { lang: 'de', text: ' ' }];
-  form.offers = [{ price: ' 5 ', currency: 'eur', priorPrice: '', availability: 'InStock', stock: '', eligible: 'de, at;ch', ineligible: '', url: '' }];
+  form.name = [
+    { lang: '', text: '  Cup ' },
+    { lang: 'de', text: ' ' },
+  ];
+  form.offers = [
+    {
+      price: ' 5 ',
+      currency: 'eur',
+      priorPrice: '',
+      availability: 'InStock',
+      stock: '',
+      eligible: 'de, at;ch',
+      ineligible: '',
+      url: '',
+    },
+  ];
   form.coupon.code = 'OFF';
-  assert.deepEqual(toCard(form).card, { id: 'cup', name: 'Cup', offers: [{ price: '5', priceCurrency: 'EUR', eligibleRegion: ['DE', 'AT', 'CH'] }] });
+  assert.deepEqual(toCard(form).card, {
+    id: 'cup',
+    name: 'Cup',
+    offers: [{ price: '5', priceCurrency: 'EUR', eligibleRegion: ['DE', 'AT', 'CH'] }],
+  });
   assert.deepEqual(regions(' us\n gb,'), ['US', 'GB']);
 });
 
 test('the form says what cannot be put into a document', () => {
   const form = toForm({ id: '', name: '' });
   form.id = '../x';
-  form.name = [{ lang: 'en', text: 'A' }, { lang: '', text: 'B' }, { lang: 'en', text: 'C' }];
+  form.name = [
+    { lang: 'en', text: 'A' },
+    { lang: '', text: 'B' },
+    { lang: 'en', text: 'C' },
+  ];
   form.offers = [{ ...toForm(lamp).offers[0], stock: '1.5' }];
   form.promotion = { on: true, label: [], startsAt: '', endsAt: 'soon' };
   assert.deepEqual(toCard(form).mistakes, [
@@ -67,7 +109,10 @@ test('the form says what cannot be put into a document', () => {
     { field: 'pushcart:promotion.endsAt', what: 'time' },
   ]);
   const empty = toCard(toForm({ id: '', name: '' })).mistakes;
-  assert.deepEqual(empty, [{ field: 'id', what: 'required' }, { field: 'name', what: 'required' }]);
+  assert.deepEqual(empty, [
+    { field: 'id', what: 'required' },
+    { field: 'name', what: 'required' },
+  ]);
 });
 
 /** Applies a merge patch as RFC 7396 2 has it. */
@@ -90,7 +135,14 @@ test('a merge patch says only what changed, and makes the one out of the other',
   const plain = cards.offSale({ ...lamp, name: 'Lamp', brand: undefined });
   assert.deepEqual(diff(lamp, plain), { name: 'Lamp', brand: null, 'pushcart:promotion': null });
   const mapped = { ...plain, name: { en: 'Lamp' } };
-  for (const [before, after] of [[lamp, renamed], [lamp, cheaper], [lamp, plain], [plain, lamp], [plain, mapped], [mapped, plain]]) {
+  for (const [before, after] of [
+    [lamp, renamed],
+    [lamp, cheaper],
+    [lamp, plain],
+    [plain, lamp],
+    [plain, mapped],
+    [mapped, plain],
+  ]) {
     assert.ok(same(apply(before, diff(before, after)), after));
   }
 });
@@ -101,7 +153,9 @@ test('what changed is told value by value', () => {
     { path: 'brand', from: 'Lux', to: 'Lumen' },
     { path: 'offers[1].price', from: '21', to: '20' },
   ]);
-  assert.deepEqual(changes({ offers: [{ price: '1' }] }, { offers: [] }), [{ path: 'offers', from: [{ price: '1' }], to: [] }]);
+  assert.deepEqual(changes({ offers: [{ price: '1' }] }, { offers: [] }), [
+    { path: 'offers', from: [{ price: '1' }], to: [] },
+  ]);
 });
 
 test('my changes go on top of theirs, and mine count where both changed the same', () => {
@@ -111,7 +165,10 @@ test('my changes go on top of theirs, and mine count where both changed the same
   const merged = rebase(lamp, mine, theirs);
   assert.equal(merged.brand, 'Mine');
   assert.equal(merged.sku, 'T');
-  assert.deepEqual(merged.offers.map((offer) => offer.price), ['17.99', '25']);
+  assert.deepEqual(
+    merged.offers.map((offer) => offer.price),
+    ['17.99', '25'],
+  );
   assert.deepEqual(rebase(lamp, lamp, theirs), theirs);
   const without = cards.offSale(lamp);
   assert.equal(rebase(lamp, mine, without)['pushcart:promotion'], undefined);
@@ -131,17 +188,34 @@ test('rows land where they are dropped', () => {
   assert.equal(landing(boxes, 3, 20), 0);
   assert.equal(landing(boxes, 2, 165), 2);
   // What makes room while the first is held over the third place, and while the third is held over the first.
-  assert.deepEqual([0, 1, 2, 3].map((row) => aside(row, 0, 2)), [0, -1, -1, 0]);
-  assert.deepEqual([0, 1, 2, 3].map((row) => aside(row, 2, 0)), [1, 1, 0, 0]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((row) => aside(row, 0, 2)),
+    [0, -1, -1, 0],
+  );
+  assert.deepEqual(
+    [0, 1, 2, 3].map((row) => aside(row, 2, 0)),
+    [1, 1, 0, 0],
+  );
 });
 
 test('keys show and hide, but never while somebody types or a dialog is open', () => {
-  const key = (key, rest = {}) => ({ key, repeat: false, ctrlKey: false, metaKey: false, altKey: false, isComposing: false, ...rest });
+  const key = (key, rest = {}) => ({
+    key,
+    repeat: false,
+    ctrlKey: false,
+    metaKey: false,
+    altKey: false,
+    isComposing: false,
+    ...rest,
+  });
   const free = { typing: false, dialog: false };
   assert.deepEqual(command(key('1'), free), { kind: 'show', card: 0 });
   assert.deepEqual(command(key('9'), free), { kind: 'show', card: 8 });
   for (const name of ['0', 'Escape']) assert.deepEqual(command(key(name), free), { kind: 'hide' });
-  assert.deepEqual(['?', '/', 's', 'n'].map((name) => command(key(name), free).kind), ['help', 'search', 'slot', 'add']);
+  assert.deepEqual(
+    ['?', '/', 's', 'n'].map((name) => command(key(name), free).kind),
+    ['help', 'search', 'slot', 'add'],
+  );
   for (const name of ['a', 'Enter', 'F1', '10', ' ']) assert.equal(command(key(name), free), null, name);
   for (const rest of [{ repeat: true }, { ctrlKey: true }, { metaKey: true }, { altKey: true }, { isComposing: true }]) {
     assert.equal(command(key('1', rest), free), null, JSON.stringify(rest));
@@ -190,7 +264,8 @@ test('times are written and read', () => {
 });
 
 test('server-sent events are read however they are cut', () => {
-  const text = ': hello\n\nevent: view\nid: 1-2-3\ndata: {"a":\r\ndata: 1}\r\n\r\ndata:x\rdata: y\r\rretry: 5\nevent: none\n\nfoo\ndata\n\n';
+  const text =
+    ': hello\n\nevent: view\nid: 1-2-3\ndata: {"a":\r\ndata: 1}\r\n\r\ndata:x\rdata: y\r\rretry: 5\nevent: none\n\nfoo\ndata\n\n';
   const wanted = [
     { type: 'view', data: '{"a":\n1}' },
     { type: 'message', data: 'x\ny' },
@@ -306,14 +381,30 @@ test('cards are found, named and priced', () => {
 test('facts about a stream are those that are known', () => {
   const s = studioStrings('en');
   const info = {
-    ...{ state: 'live', protocol: 'rtmp', started_at: '2026-03-01T20:00:00Z', reconnects: 0, viewers: 1234, bitrate_bps: 0, advice: [] },
+    ...{
+      state: 'live',
+      protocol: 'rtmp',
+      started_at: '2026-03-01T20:00:00Z',
+      reconnects: 0,
+      viewers: 1234,
+      bitrate_bps: 0,
+      advice: [],
+    },
     tracks: [{ kind: 'video', codec: 'H.264', width: 1280, height: 720, frame_rate: 29.97 }],
     drops: { damaged: 0, time_went_back: 4 },
   };
-  const said = Object.fromEntries(facts(info, { s, lang: 'en' }, Date.parse('2026-03-01T20:01:05Z')).map((f) => [f.label, f.words]));
+  const said = Object.fromEntries(
+    facts(info, { s, lang: 'en' }, Date.parse('2026-03-01T20:01:05Z')).map((f) => [f.label, f.words]),
+  );
   assert.deepEqual(said, {
-    Viewers: '1,234', Video: '1280 × 720, H.264', 'Frame rate': '29.97 / s', Audio: 'none', Dropped: '4 time went back',
-    Reconnects: '0', Since: '1:05', 'Comes by': 'rtmp',
+    Viewers: '1,234',
+    Video: '1280 × 720, H.264',
+    'Frame rate': '29.97 / s',
+    Audio: 'none',
+    Dropped: '4 time went back',
+    Reconnects: '0',
+    Since: '1:05',
+    'Comes by': 'rtmp',
   });
   assert.deepEqual(facts(null, { s, lang: 'en' }, 0), []);
 });
@@ -343,13 +434,20 @@ test('a command that gets no answer is sent once more, with the same key', async
   await answering(
     (n) => (n === 1 ? lost() : json(200, { seq: 5 })),
     async (asked) => {
-      assert.deepEqual(await api.change('PATCH', '/cards/lamp', { body: { brand: 'X' }, type: 'application/merge-patch+json', rev: 3 }), { seq: 5 });
+      assert.deepEqual(
+        await api.change('PATCH', '/cards/lamp', { body: { brand: 'X' }, type: 'application/merge-patch+json', rev: 3 }),
+        { seq: 5 },
+      );
       assert.equal(asked.length, 2);
       assert.equal(asked[0].url, '/api/v1/streams/show/cards/lamp');
       assert.equal(asked[0].body, '{"brand":"X"}');
       const { 'Idempotency-Key': key, ...rest } = asked[0].headers;
       assert.match(key, /^[0-9a-f]{32}$/);
-      assert.deepEqual(rest, { 'If-Match': '"3"', 'Content-Type': 'application/merge-patch+json', Authorization: 'Bearer secret' });
+      assert.deepEqual(rest, {
+        'If-Match': '"3"',
+        'Content-Type': 'application/merge-patch+json',
+        Authorization: 'Bearer secret',
+      });
       assert.deepEqual(asked[1].headers, asked[0].headers);
     },
   );
@@ -361,7 +459,11 @@ test('a command that gets no answer is sent once more, with the same key', async
   await answering(
     () => json(422, { title: 'x', detail: 'It is too long.', field: 'name' }),
     async (asked) => {
-      await assert.rejects(api.change('PUT', '/cards/a', { body: {}, rev: null }), { status: 422, field: 'name', message: 'It is too long.' });
+      await assert.rejects(api.change('PUT', '/cards/a', { body: {}, rev: null }), {
+        status: 422,
+        field: 'name',
+        message: 'It is too long.',
+      });
       assert.equal(asked.length, 1);
       assert.equal(asked[0].headers['If-None-Match'], '*');
       await assert.rejects(api.read('/slots'));
@@ -370,7 +472,10 @@ test('a command that gets no answer is sent once more, with the same key', async
   );
   let refused = 0;
   api.onrefused = () => refused++;
-  await answering(() => json(401, {}), () => assert.rejects(api.read('/slots')));
+  await answering(
+    () => json(401, {}),
+    () => assert.rejects(api.read('/slots')),
+  );
   assert.equal(refused, 1);
   assert.notEqual(idempotencyKey(), idempotencyKey());
 });
@@ -390,7 +495,15 @@ function conflicted(answers) {
   const said = [];
   const node = { rev: 1, card: lamp, patches: [] };
   const show = () => {
-    store.view = { epoch: 1, seq: 1, slots: [], cards: [{ id: 'lamp', rev: node.rev, card: node.card }], list: node.rev, scheduled: [], timeline: [] };
+    store.view = {
+      epoch: 1,
+      seq: 1,
+      slots: [],
+      cards: [{ id: 'lamp', rev: node.rev, card: node.card }],
+      list: node.rev,
+      scheduled: [],
+      timeline: [],
+    };
     store.link = 'open';
     store.changed();
   };
@@ -406,10 +519,23 @@ function conflicted(answers) {
     },
   };
   const ask = async (base, theirs, mine) => {
-    said.push(['asked', changes(base, theirs).map(({ path }) => path), changes(theirs, mine).map(({ path, to }) => [path, to])]);
+    said.push([
+      'asked',
+      changes(base, theirs).map(({ path }) => path),
+      changes(theirs, mine).map(({ path, to }) => [path, to]),
+    ]);
     return answers.shift();
   };
-  const commands = new Commands({ api, store, s, ask, name: (id) => id, said: (t) => said.push(t), failed: (t) => said.push(['failed', t]), reconnect: () => said.push('reconnect') });
+  const commands = new Commands({
+    api,
+    store,
+    s,
+    ask,
+    name: (id) => id,
+    said: (t) => said.push(t),
+    failed: (t) => said.push(['failed', t]),
+    reconnect: () => said.push('reconnect'),
+  });
   show();
   return { node, store, said, commands, show };
 }
@@ -451,14 +577,21 @@ test('nothing is sent while there is no connection', async () => {
   assert.equal(await commands.quick('lamp', 'done', (now) => ({ ...now, brand: 'X' })), false);
   await assert.rejects(commands.put(lamp, true), { status: 0 });
   assert.equal(node.patches.length, 0);
-  assert.deepEqual(said, [['failed', studioStrings('en').notConnected], ['failed', studioStrings('en').notConnected]]);
+  assert.deepEqual(said, [
+    ['failed', studioStrings('en').notConnected],
+    ['failed', studioStrings('en').notConnected],
+  ]);
 });
 
 /** A response whose body is written as the test goes on. */
 function streamed() {
   let control;
   const body = new ReadableStream({ start: (c) => (control = c) });
-  return { response: new Response(body), write: (text) => control.enqueue(new TextEncoder().encode(text)), end: () => control.close() };
+  return {
+    response: new Response(body),
+    write: (text) => control.enqueue(new TextEncoder().encode(text)),
+    end: () => control.close(),
+  };
 }
 
 const turns = async (n = 20) => {
@@ -469,10 +602,14 @@ test('the feed reconnects with growing waits, notices silence, and stops when it
   t.mock.timers.enable({ apis: ['setTimeout'] });
   t.mock.method(Math, 'random', () => 0.5);
   const events = [];
-  const feed = new Feed('/events', { Authorization: 'Bearer x' }, {
-    view: (view) => events.push(view.seq),
-    link: (link) => events.push(link),
-  });
+  const feed = new Feed(
+    '/events',
+    { Authorization: 'Bearer x' },
+    {
+      view: (view) => events.push(view.seq),
+      link: (link) => events.push(link),
+    },
+  );
   const streams = [];
   let status = 200;
   const answer = (n, url, { signal }) => {

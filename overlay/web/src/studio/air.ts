@@ -19,7 +19,11 @@ class Waiting {
     const { s, commands, clock } = studio;
     const cancel = commandButton(studio, { text: s.cancel }, () => commands.cancel(what.id));
     this.el = h('li', { class: 'waiting' }, this.words, cancel);
-    everySecond(this.el, () => clock.now(), () => this.tick());
+    everySecond(
+      this.el,
+      () => clock.now(),
+      () => this.tick(),
+    );
   }
 
   private tick(): void {
@@ -37,7 +41,7 @@ class AirSlot {
   readonly el: HTMLElement;
   private readonly thumb = new Thumb();
   private readonly badge = h('span', { class: 'on-air' });
-  private readonly name = h('strong', { class: 'now-name' });
+  private readonly name = h('strong', { class: 'now-name', attributes: { dir: 'auto' } });
   private readonly since = h('span', { class: 'since', attributes: { role: 'timer' } });
   private readonly buttons: HTMLElement;
   private readonly choose: HTMLButtonElement;
@@ -54,8 +58,19 @@ class AirSlot {
     this.choose = h('button', { text: s.choose, label: s.chooseSlot(slot), click: () => store.choose(slot) });
     this.buttons = h('div', { class: 'choices' }, hide, later);
     const head = h('div', { class: 'slot-head' }, h('h3', { text: slot }), this.badge, this.since, this.choose);
-    this.el = h('article', { class: 'air-slot', label: slot }, head, h('div', { class: 'now' }, this.thumb.el, this.name), this.box, this.buttons);
-    everySecond(this.el, () => clock.now(), () => this.tick());
+    this.el = h(
+      'article',
+      { class: 'air-slot', label: slot },
+      head,
+      h('div', { class: 'now' }, this.thumb.el, this.name),
+      this.box,
+      this.buttons,
+    );
+    everySecond(
+      this.el,
+      () => clock.now(),
+      () => this.tick(),
+    );
   }
 
   update(): void {

@@ -13,7 +13,13 @@ class SlotChoice {
   constructor(studio: Studio, slot: string) {
     this.input = h('input', { attributes: { type: 'radio', name: 'slot', value: slot } });
     this.input.addEventListener('change', () => studio.store.choose(slot));
-    this.el = h('label', { class: 'slot' }, this.input, h('span', { class: 'dot', attributes: { 'aria-hidden': 'true' } }), slot);
+    this.el = h(
+      'label',
+      { class: 'slot' },
+      this.input,
+      h('span', { class: 'dot', attributes: { 'aria-hidden': 'true' } }),
+      slot,
+    );
   }
 }
 
@@ -23,7 +29,7 @@ export class SlotBar {
   private readonly slots = new Children<SlotChoice>(this.choices);
   private readonly thumb = new Thumb();
   private readonly badge = h('span', { class: 'on-air' });
-  private readonly name = h('strong', { class: 'now-name' });
+  private readonly name = h('strong', { class: 'now-name', attributes: { dir: 'auto' } });
   private readonly since = h('span', { class: 'since', attributes: { role: 'timer' } });
   private readonly hideOne: HTMLButtonElement;
   private readonly hideAll: HTMLButtonElement;
@@ -36,14 +42,28 @@ export class SlotBar {
     const { s, store, commands, clock } = studio;
     this.hideOne = commandButton(studio, { class: 'hide', text: s.hide }, () => commands.hide(store.slot));
     this.hideAll = commandButton(studio, { class: 'hide-all', text: s.hideAll }, () => commands.hide(''));
-    const add = h('button', { class: 'small', label: s.addSlot, title: s.addSlot, click: () => nameSlot(studio) }, icon('add'));
-    const group = h('div', { class: 'slot-row', label: s.slots, attributes: { role: 'radiogroup' } }, this.choices, add, this.hideAll);
+    const add = h(
+      'button',
+      { class: 'small', label: s.addSlot, title: s.addSlot, click: () => nameSlot(studio) },
+      icon('add'),
+    );
+    const group = h(
+      'div',
+      { class: 'slot-row', label: s.slots, attributes: { role: 'radiogroup' } },
+      this.choices,
+      add,
+      this.hideAll,
+    );
     const words = h('div', { class: 'now-words' }, this.badge, this.name);
     this.now = h('div', { class: 'now' }, this.thumb.el, words, this.since, this.hideOne);
     section.setAttribute('aria-label', s.onAirNow);
     section.append(group, this.now);
     store.onchange(() => this.update());
-    everySecond(section, () => clock.now(), () => this.tick());
+    everySecond(
+      section,
+      () => clock.now(),
+      () => this.tick(),
+    );
   }
 
   /** Chooses the next slot. */
@@ -86,7 +106,9 @@ export class SlotBar {
 /** Asks for the name of a new slot and chooses it. */
 function nameSlot({ s, store }: Studio): void {
   const sheet = new Sheet(s, s.addSlot, 'question');
-  const input = h('input', { attributes: { maxlength: '16', autocapitalize: 'none', 'aria-describedby': 'slot-error', autocomplete: 'off' } });
+  const input = h('input', {
+    attributes: { maxlength: '16', autocapitalize: 'none', 'aria-describedby': 'slot-error', autocomplete: 'off' },
+  });
   const error = h('p', { class: 'error', id: 'slot-error', attributes: { role: 'alert' } });
   const form = h('form', { id: 'slot-form' }, h('label', { class: 'field' }, h('span', { text: s.slotName }), input), error);
   form.addEventListener('submit', (event) => {

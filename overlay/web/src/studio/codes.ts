@@ -9,7 +9,27 @@ const regions =
   'VN VU WF WS YE YT ZA ZM ZW';
 
 /** Languages that are offered first; any other can be written. */
-const languages = ['en', 'de', 'es', 'fr', 'it', 'pt', 'nl', 'pl', 'tr', 'ar', 'he', 'hi', 'id', 'ja', 'ko', 'ru', 'th', 'vi', 'zh'];
+const languages = [
+  'en',
+  'de',
+  'es',
+  'fr',
+  'it',
+  'pt',
+  'nl',
+  'pl',
+  'tr',
+  'ar',
+  'he',
+  'hi',
+  'id',
+  'ja',
+  'ko',
+  'ru',
+  'th',
+  'vi',
+  'zh',
+];
 
 /** What browsers that list no currencies are given. */
 const currencies = ['EUR', 'USD', 'GBP', 'CHF', 'CNY', 'JPY', 'KRW', 'INR', 'BRL', 'MXN', 'PLN', 'SEK', 'TRY', 'AED'];

@@ -56,7 +56,8 @@ export class Commands {
   /** Empties a slot, '' is all of them: now, or at a time. An empty slot is left as it is. */
   hide(slot: string, at?: number): Promise<boolean> {
     const { api, s, store } = this.of;
-    if (at === undefined && (slot === '' ? store.view?.slots.length === 0 : !store.shown(slot))) return Promise.resolve(true);
+    if (at === undefined && (slot === '' ? store.view?.slots.length === 0 : !store.shown(slot)))
+      return Promise.resolve(true);
     const path = slot === '' ? '/slots' : `/slots/${slot}`;
     const query = at === undefined ? '' : `?at=${encodeURIComponent(rfc3339(at))}`;
     const said = at === undefined ? s.isHidden(slot) : s.hideScheduled(slot);
@@ -71,7 +72,11 @@ export class Commands {
 
   /** Sorts the list. */
   order(ids: readonly string[]): Promise<boolean> {
-    const sorted = (view: View) => same(view.cards.map(({ id }) => id), ids);
+    const sorted = (view: View) =>
+      same(
+        view.cards.map(({ id }) => id),
+        ids,
+      );
     return this.tell(this.of.s.isSorted, () => this.of.api.change('PATCH', '/cards', { body: { order: ids } }), sorted);
   }
 
@@ -96,7 +101,10 @@ export class Commands {
       if (!card) throw new Failure(404, this.of.s.cardGone);
       return this.edit(card, change);
     });
-    this.edits.set(id, edit.catch(() => undefined));
+    this.edits.set(
+      id,
+      edit.catch(() => undefined),
+    );
     try {
       if ((await edit) === 'done') this.of.said(said);
       return (await edit) !== 'kept';

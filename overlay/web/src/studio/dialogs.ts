@@ -51,7 +51,14 @@ function within(element: HTMLElement, { clientX: x, clientY: y }: PointerEvent):
 }
 
 /** Asks a question; false when it is answered with no, or not at all. */
-export function ask(s: StudioStrings, title: string, content: (Node | string)[], yes: string, no: string, danger = false): Promise<boolean> {
+export function ask(
+  s: StudioStrings,
+  title: string,
+  content: (Node | string)[],
+  yes: string,
+  no: string,
+  danger = false,
+): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = false;
     const sheet = new Sheet(s, title, 'question');

@@ -13,7 +13,11 @@ export interface Props {
 type Child = Node | string | null;
 
 /** Makes an element. label is its name for those who do not see it. */
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   if (props.class !== undefined) made.className = props.class;
   if (props.id !== undefined) made.id = props.id;
@@ -83,8 +87,9 @@ export class Children<P extends Piece> {
   /** Makes what is missing, removes what is not named, and brings the rest into order; the focus stays where it is. */
   set(keys: readonly string[], make: (key: string) => P): void {
     const focused = document.activeElement;
+    const wanted = new Set(keys);
     for (const [key, piece] of this.pieces) {
-      if (keys.includes(key)) continue;
+      if (wanted.has(key)) continue;
       piece.el.remove();
       this.pieces.delete(key);
     }

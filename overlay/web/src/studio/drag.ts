@@ -130,4 +130,3 @@ export function sortable(handle: HTMLElement, row: HTMLElement, of: Sortable): v
     if (of.allowed() && to !== place()) of.moved(place(), to);
   });
 }
-

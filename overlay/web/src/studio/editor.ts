@@ -47,13 +47,16 @@ class Editor {
     this.sheet = new Sheet(s, title, 'editor');
     this.fields = new Fields(s);
     this.sheet.mayClose = () => this.mayClose();
-    const filled = toForm(card);
-    if (!base && filled.offers.length === 0) filled.offers.push(emptyOffer(studio.store.cards[0]?.card.offers?.[0]?.priceCurrency ?? ''));
+    const filled = toForm(card, studio.lang);
+    if (!base && filled.offers.length === 0)
+      filled.offers.push(emptyOffer(studio.store.cards[0]?.card.offers?.[0]?.priceCurrency ?? ''));
     this.sheet.body.append(this.form(filled));
     this.sheet.foot.append(
       this.error,
       h('button', { text: s.cancel, click: () => void this.mayClose().then((yes) => yes && this.sheet.close()) }),
-      commandButton(studio, { class: 'primary', text: s.save, attributes: { type: 'submit', form: 'card-form' } }, () => this.save()),
+      commandButton(studio, { class: 'primary', text: s.save, attributes: { type: 'submit', form: 'card-form' } }, () =>
+        this.save(),
+      ),
     );
     this.begun = this.read();
   }
@@ -113,7 +116,13 @@ class Editor {
       offers.el,
       fold(s.details, !base, id.el, description.el, h('div', { class: 'pair' }, brand.el, sku.el, gtin.el)),
       fold(s.promotions, value.promotion.on || value.coupon.on || value.giveaway.on, sale.el, coupon.el, gift.el),
-      fold(s.rules, regions || value.disclosure.length > 0, h('p', { class: 'hint', text: s.cardRegions }), h('div', { class: 'pair' }, eligible.el, ineligible.el), disclosure.el),
+      fold(
+        s.rules,
+        regions || value.disclosure.length > 0,
+        h('p', { class: 'hint', text: s.cardRegions }),
+        h('div', { class: 'pair' }, eligible.el, ineligible.el),
+        disclosure.el,
+      ),
     );
     form.addEventListener('submit', (event) => event.preventDefault());
     return form;

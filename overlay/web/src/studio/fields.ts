@@ -29,20 +29,33 @@ export class Fields {
   constructor(readonly s: StudioStrings) {}
 
   /** An input with its label and a place for what is wrong with it. */
-  text(path: () => string, label: string, value: string, options: FieldOptions = {}): { el: HTMLElement; input: HTMLInputElement | HTMLTextAreaElement } {
+  text(
+    path: () => string,
+    label: string,
+    value: string,
+    options: FieldOptions = {},
+  ): { el: HTMLElement; input: HTMLInputElement | HTMLTextAreaElement } {
     const attributes: Record<string, string> = { autocomplete: 'off' };
     if (options.type !== undefined) attributes['type'] = options.type;
     if (options.type === 'datetime-local') attributes['step'] = '1';
     if (options.mode !== undefined) attributes['inputmode'] = options.mode;
     if (options.list !== undefined) attributes['list'] = options.list;
     if (options.placeholder !== undefined) attributes['placeholder'] = options.placeholder;
-    const input = options.lines === undefined ? h('input', { attributes }) : h('textarea', { attributes: { rows: String(options.lines) } });
+    const input =
+      options.lines === undefined
+        ? h('input', { attributes })
+        : h('textarea', { attributes: { rows: String(options.lines) } });
     input.value = value;
     return { el: this.field(path, label, input, options.hint), input };
   }
 
   /** A choice among values. */
-  choice(path: () => string, label: string, value: string, values: readonly (readonly [string, string])[]): { el: HTMLElement; input: HTMLSelectElement } {
+  choice(
+    path: () => string,
+    label: string,
+    value: string,
+    values: readonly (readonly [string, string])[],
+  ): { el: HTMLElement; input: HTMLSelectElement } {
     const options = values.map(([key, text]) => h('option', { text, attributes: { value: key } }));
     const input = h('select', {}, ...options);
     input.value = value;
@@ -107,7 +120,11 @@ export class Texts {
     private readonly lines?: number,
   ) {
     const { s } = fields;
-    const add = h('button', { class: 'quiet', text: s.addLanguage, click: () => this.add({ lang: '', text: '' }).lang.focus() });
+    const add = h('button', {
+      class: 'quiet',
+      text: s.addLanguage,
+      click: () => this.add({ lang: '', text: '' }).lang.focus(),
+    });
     this.el = h('fieldset', { class: 'group' }, h('legend', { text: label }), this.box, add);
     for (const row of value.length > 0 ? value : [{ lang: '', text: '' }]) this.add(row);
   }
@@ -124,7 +141,17 @@ export class Texts {
   private add({ lang, text }: TextRow): { lang: HTMLInputElement; text: HTMLInputElement | HTMLTextAreaElement } {
     const { fields } = this;
     const { s } = fields;
-    const tag = h('input', { class: 'lang', label: s.languageOf(this.label), attributes: { list: 'languages', placeholder: s.allLanguages, autocapitalize: 'none', autocomplete: 'off', maxlength: '35' } });
+    const tag = h('input', {
+      class: 'lang',
+      label: s.languageOf(this.label),
+      attributes: {
+        list: 'languages',
+        placeholder: s.allLanguages,
+        autocapitalize: 'none',
+        autocomplete: 'off',
+        maxlength: '35',
+      },
+    });
     tag.value = lang;
     const path = () => (tag.value.trim() === '' ? this.path : `${this.path}.${tag.value.trim()}`);
     const { el: field, input } = fields.text(path, this.label, text, this.lines === undefined ? {} : { lines: this.lines });

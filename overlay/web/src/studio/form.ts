@@ -44,10 +44,14 @@ export interface Mistake {
   readonly what: 'required' | 'id' | 'language' | 'twice' | 'whole' | 'time';
 }
 
-function rows(text: Text | undefined): TextRow[] {
+/** The rows of a text; those in the language first come first. */
+function rows(text: Text | undefined, first: string): TextRow[] {
   if (text === undefined) return [];
   if (typeof text === 'string') return [{ lang: '', text }];
-  return Object.entries(text).map(([lang, words]) => ({ lang, text: words }));
+  const other = ({ lang }: TextRow) => Number(lang.split('-')[0] !== first);
+  return Object.entries(text)
+    .map(([lang, words]) => ({ lang, text: words }))
+    .sort((a, b) => other(a) - other(b));
 }
 
 export function emptyOffer(currency: string): OfferForm {
@@ -67,15 +71,16 @@ function offerForm(offer: Offer): OfferForm {
   };
 }
 
-/** The form that shows a card. */
-export function toForm(card: Card): CardForm {
+/** The form that shows a card to a reader of a language. */
+export function toForm(card: Card, lang = ''): CardForm {
+  const texts = (text: Text | undefined) => rows(text, lang);
   const promotion = card['pushcart:promotion'];
   const coupon = card['pushcart:coupon'];
   const giveaway = card['pushcart:giveaway'];
   return {
     id: card.id,
-    name: rows(card.name),
-    description: rows(card.description),
+    name: texts(card.name),
+    description: texts(card.description),
     image: card.image ?? '',
     url: card.url ?? '',
     brand: card.brand ?? '',
@@ -86,20 +91,25 @@ export function toForm(card: Card): CardForm {
     ineligible: (card.ineligibleRegion ?? []).join(', '),
     promotion: {
       on: promotion !== undefined,
-      label: rows(promotion?.label),
+      label: texts(promotion?.label),
       startsAt: toLocal(promotion?.startsAt),
       endsAt: toLocal(promotion?.endsAt),
     },
-    coupon: { on: coupon !== undefined, code: coupon?.code ?? '', label: rows(coupon?.label), endsAt: toLocal(coupon?.endsAt) },
+    coupon: {
+      on: coupon !== undefined,
+      code: coupon?.code ?? '',
+      label: texts(coupon?.label),
+      endsAt: toLocal(coupon?.endsAt),
+    },
     giveaway: {
       on: giveaway !== undefined,
-      label: rows(giveaway?.label),
+      label: texts(giveaway?.label),
       opensAt: toLocal(giveaway?.opensAt),
       closesAt: toLocal(giveaway?.closesAt),
       quantity: giveaway?.quantity === undefined ? '' : String(giveaway.quantity),
       url: giveaway?.url ?? '',
     },
-    disclosure: rows(card['pushcart:disclosure']),
+    disclosure: texts(card['pushcart:disclosure']),
   };
 }
 
@@ -232,7 +242,8 @@ export function toCard(form: CardForm, before?: Card): { card: Card; mistakes: r
     brand: filled(form.brand),
     sku: filled(form.sku),
     gtin: filled(form.gtin),
-    offers: form.offers.length === 0 ? undefined : form.offers.map((o, i) => offer(b, o, `offers[${i}]`, before?.offers?.[i])),
+    offers:
+      form.offers.length === 0 ? undefined : form.offers.map((o, i) => offer(b, o, `offers[${i}]`, before?.offers?.[i])),
     eligibleRegion: list(form.eligible),
     ineligibleRegion: list(form.ineligible),
     'pushcart:promotion': promotion(b, form.promotion, before?.['pushcart:promotion']),

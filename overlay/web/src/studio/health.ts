@@ -29,9 +29,19 @@ export function facts(info: StreamInfo | null, { s, lang }: Pick<Studio, 's' | '
     { label: s.bitrate, words: info.bitrate_bps > 0 ? rate(info.bitrate_bps) : '' },
     { label: s.video, words: video ? `${size}${video.codec}` : s.none },
     { label: s.frameRate, words: video?.frame_rate ? s.perSecond(String(Number(video.frame_rate.toFixed(2)))) : '' },
-    { label: s.keyframes, words: info.keyframe_interval_seconds ? s.seconds(Number(info.keyframe_interval_seconds.toFixed(1))) : '' },
-    { label: s.audio, words: audio ? `${audio.codec}${audio.sample_rate ? `, ${audio.sample_rate / 1000} kHz` : ''}` : s.none },
-    { label: s.drops, words: drops.length === 0 ? s.none : drops.map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`).join(', ') },
+    {
+      label: s.keyframes,
+      words: info.keyframe_interval_seconds ? s.seconds(Number(info.keyframe_interval_seconds.toFixed(1))) : '',
+    },
+    {
+      label: s.audio,
+      words: audio ? `${audio.codec}${audio.sample_rate ? `, ${audio.sample_rate / 1000} kHz` : ''}` : s.none,
+    },
+    {
+      label: s.drops,
+      words:
+        drops.length === 0 ? s.none : drops.map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`).join(', '),
+    },
     { label: s.reconnects, words: String(info.reconnects) },
     { label: s.since, words: clockText(now - Date.parse(info.started_at)) },
     { label: s.protocol, words: [info.protocol, info.agent].filter(Boolean).join(', ') },
@@ -55,14 +65,32 @@ export class Health {
     private readonly signal: HTMLElement,
   ) {
     const { s, api, store, commands, clock } = studio;
-    const watch = h('a', { text: s.watchPage, attributes: { href: `/watch/${encodeURIComponent(api.stream)}`, target: '_blank', rel: 'noopener' } });
-    this.inBand = commandButton(studio, { class: 'switch', attributes: { role: 'switch' } }, () => commands.acceptInBand(!store.view?.in_band));
+    const watch = h('a', {
+      text: s.watchPage,
+      attributes: { href: `/watch/${encodeURIComponent(api.stream)}`, target: '_blank', rel: 'noopener' },
+    });
+    this.inBand = commandButton(studio, { class: 'switch', attributes: { role: 'switch' } }, () =>
+      commands.acceptInBand(!store.view?.in_band),
+    );
     this.inBand.textContent = s.inBand;
-    section.append(h('h2', { text: s.streamTab }), this.state, this.advice, this.list, watch, h('h3', { text: s.inBandTitle }), this.inBand, this.refusal);
+    section.append(
+      h('h2', { text: s.streamTab }),
+      this.state,
+      this.advice,
+      this.list,
+      watch,
+      h('h3', { text: s.inBandTitle }),
+      this.inBand,
+      this.refusal,
+    );
     store.onchange(() => this.updateInBand());
     document.addEventListener('visibilitychange', () => void this.refresh());
     setInterval(() => void this.refresh(), refreshEvery);
-    everySecond(section, () => clock.now(), () => this.update());
+    everySecond(
+      section,
+      () => clock.now(),
+      () => this.update(),
+    );
     void this.refresh();
   }
 

@@ -1,7 +1,6 @@
 /** What a key asks for. card counts from 0. */
 export type KeyCommand =
-  | { readonly kind: 'show'; readonly card: number }
-  | { readonly kind: 'hide' | 'help' | 'search' | 'slot' | 'add' };
+  { readonly kind: 'show'; readonly card: number } | { readonly kind: 'hide' | 'help' | 'search' | 'slot' | 'add' };
 
 /** The parts of a keyboard event that count. */
 export interface Key {

@@ -44,8 +44,18 @@ export class ProductList implements Sortable {
     this.query.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') this.clear();
     });
-    const add = h('button', { class: 'primary', title: s.add, click: () => actions.add() }, icon('add'), h('span', { text: s.add }));
-    const transfer = h('button', { title: s.transfer, click: () => actions.transfer() }, icon('transfer'), h('span', { text: s.transfer }));
+    const add = h(
+      'button',
+      { class: 'primary', title: s.add, click: () => actions.add() },
+      icon('add'),
+      h('span', { text: s.add }),
+    );
+    const transfer = h(
+      'button',
+      { title: s.transfer, click: () => actions.transfer() },
+      icon('transfer'),
+      h('span', { text: s.transfer }),
+    );
     this.first = h('div', { class: 'first' }, h('p', { text: s.noCards }), h('p', { class: 'hint', text: s.noCardsMore }));
     this.list.setAttribute('aria-label', s.products);
     this.scroller = section;

@@ -20,7 +20,11 @@ export class Notices {
 
   /** Something could not be done, and why. */
   fail(text: string): void {
-    const close = h('button', { class: 'small', label: this.closeLabel, click: () => this.clear(this.failedBox) }, icon('close'));
+    const close = h(
+      'button',
+      { class: 'small', label: this.closeLabel, click: () => this.clear(this.failedBox) },
+      icon('close'),
+    );
     this.put(this.failedBox, stays.failed, h('span', { text }), close);
     this.clear(this.saidBox);
   }
@@ -28,7 +32,10 @@ export class Notices {
   private put(box: HTMLElement, ms: number, ...content: HTMLElement[]): void {
     clearTimeout(this.timers.get(box));
     box.replaceChildren(...content);
-    this.timers.set(box, setTimeout(() => this.clear(box), ms));
+    this.timers.set(
+      box,
+      setTimeout(() => this.clear(box), ms),
+    );
   }
 
   private clear(box: HTMLElement): void {

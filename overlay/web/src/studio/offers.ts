@@ -12,12 +12,21 @@ class OfferFields {
     const { s } = fields;
     const path = (key: string) => () => `offers[${place()}].${key}`;
     const price = fields.text(path('price'), s.price, value.price, { mode: 'decimal', placeholder: '19.99' });
-    const currency = fields.text(path('priceCurrency'), s.currency, value.currency, { list: 'currencies', placeholder: 'EUR' });
-    const prior = fields.text(path('pushcart:priorPrice'), s.priorPrice, value.priorPrice, { mode: 'decimal', hint: s.priorPriceHint });
+    const currency = fields.text(path('priceCurrency'), s.currency, value.currency, {
+      list: 'currencies',
+      placeholder: 'EUR',
+    });
+    const prior = fields.text(path('pushcart:priorPrice'), s.priorPrice, value.priorPrice, {
+      mode: 'decimal',
+      hint: s.priorPriceHint,
+    });
     const stock = fields.text(path('inventoryLevel'), s.stock, value.stock, { mode: 'numeric' });
     const words = availabilities.map((key) => [key, s.availability[key]] as const);
     const availability = fields.choice(path('availability'), s.availabilityLabel, value.availability, words);
-    const eligible = fields.text(path('eligibleRegion'), s.eligible, value.eligible, { placeholder: 'DE, AT', hint: s.regionsHint });
+    const eligible = fields.text(path('eligibleRegion'), s.eligible, value.eligible, {
+      placeholder: 'DE, AT',
+      hint: s.regionsHint,
+    });
     const ineligible = fields.text(path('ineligibleRegion'), s.ineligible, value.ineligible);
     const url = fields.text(path('url'), s.offerURL, value.url, { type: 'url', placeholder: 'https://' });
     this.read = () => ({
@@ -70,18 +79,26 @@ export class Offers {
 
   /** Adds an empty one and lets the reader write in it. */
   private more(): void {
-    this.add(emptyOffer(this.list.at(-1)?.piece.value.currency ?? this.currency)).el.querySelector('input')?.focus();
+    this.add(emptyOffer(this.list.at(-1)?.piece.value.currency ?? this.currency))
+      .el.querySelector('input')
+      ?.focus();
   }
 
   private add(value: OfferForm): OfferFields {
     const title = h('legend');
     const entry = {} as { piece: OfferFields; title: HTMLElement };
     entry.title = title;
-    entry.piece = new OfferFields(this.fields, value, () => this.list.indexOf(entry), title, () => {
-      this.list = this.list.filter((other) => other !== entry);
-      entry.piece.el.remove();
-      this.count();
-    });
+    entry.piece = new OfferFields(
+      this.fields,
+      value,
+      () => this.list.indexOf(entry),
+      title,
+      () => {
+        this.list = this.list.filter((other) => other !== entry);
+        entry.piece.el.remove();
+        this.count();
+      },
+    );
     this.list.push(entry);
     this.box.append(entry.piece.el);
     this.count();

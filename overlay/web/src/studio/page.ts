@@ -56,10 +56,17 @@ function makeTabs(s: StudioStrings): void {
 
 /** What the datalists of the form offer. */
 function offerCodes(lang: string): void {
-  const list = (id: string, options: readonly HTMLOptionElement[]) => document.body.append(h('datalist', { id }, ...options));
+  const list = (id: string, options: readonly HTMLOptionElement[]) =>
+    document.body.append(h('datalist', { id }, ...options));
   const option = (value: string, label = '') => h('option', { attributes: label === '' ? { value } : { value, label } });
-  list('languages', languageList(lang, []).map(({ code, name }) => option(code, name)));
-  list('currencies', currencyList().map((code) => option(code)));
+  list(
+    'languages',
+    languageList(lang, []).map(({ code, name }) => option(code, name)),
+  );
+  list(
+    'currencies',
+    currencyList().map((code) => option(code)),
+  );
 }
 
 /** Says that there is no connection, for as long as there is none. */
@@ -70,7 +77,12 @@ function showLink(store: Store, s: StudioStrings, retry: () => void): void {
   store.onchange(() => {
     element('studio', HTMLElement).dataset['link'] = store.link;
     markCommands(store.connected);
-    const state = store.link === 'lost' ? `${s.lost} ${store.linkDetail || s.lostMore}` : store.link === 'connecting' ? s.connecting : '';
+    const state =
+      store.link === 'lost'
+        ? `${s.lost} ${store.linkDetail || s.lostMore}`
+        : store.link === 'connecting'
+          ? s.connecting
+          : '';
     if (state === shown) return;
     shown = state;
     banner.replaceChildren(...(state === '' ? [] : [h('span', { text: state }), ...(store.link === 'lost' ? [again] : [])]));
@@ -195,7 +207,10 @@ function main(): void {
   document.documentElement.lang = lang;
   document.title = s.title(stream);
   write(element('name', HTMLElement), stream);
-  for (const [id, drawing, words] of [['help', 'help', s.help], ['leave', 'leave', s.leave]] as const) {
+  for (const [id, drawing, words] of [
+    ['help', 'help', s.help],
+    ['leave', 'leave', s.leave],
+  ] as const) {
     const button = element(id, HTMLButtonElement);
     button.replaceChildren(icon(drawing));
     button.title = words;

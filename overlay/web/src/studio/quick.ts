@@ -32,16 +32,36 @@ class QuickOffer {
     const field = `quick-${id}-${at}`;
     this.price = h('input', { id: field, attributes: { inputmode: 'decimal', autocomplete: 'off', maxlength: '24' } });
     this.set = commandButton(studio, { text: s.setPrice, attributes: { type: 'submit' } }, () => this.setPrice());
-    const form = h('form', { class: 'quick-price' }, h('label', { class: 'unseen', text: s.price, attributes: { for: field } }), this.price, this.set);
+    const form = h(
+      'form',
+      { class: 'quick-price' },
+      h('label', { class: 'unseen', text: s.price, attributes: { for: field } }),
+      this.price,
+      this.set,
+    );
     form.addEventListener('submit', (event) => event.preventDefault());
-    const less = h('button', { class: 'step', label: s.oneLess, data: { command: '' }, click: () => void this.step(-1) }, icon('minus'));
-    const more = h('button', { class: 'step', label: s.oneMore, data: { command: '' }, click: () => void this.step(1) }, icon('add'));
+    const less = h(
+      'button',
+      { class: 'step', label: s.oneLess, data: { command: '' }, click: () => void this.step(-1) },
+      icon('minus'),
+    );
+    const more = h(
+      'button',
+      { class: 'step', label: s.oneMore, data: { command: '' }, click: () => void this.step(1) },
+      icon('add'),
+    );
     this.out = commandButton(studio, { class: 'out' }, () => this.toggleSold());
     this.el = h(
       'div',
       { class: 'quick-offer' },
       h('div', { class: 'quick-line' }, h('div', { class: 'quick-now' }, this.shownPrice, ' ', this.where), form),
-      h('div', { class: 'quick-line' }, h('div', { class: 'stepper', label: s.stock, attributes: { role: 'group' } }, less, this.stock, more), this.state, this.out),
+      h(
+        'div',
+        { class: 'quick-line' },
+        h('div', { class: 'stepper', label: s.stock, attributes: { role: 'group' } }, less, this.stock, more),
+        this.state,
+        this.out,
+      ),
     );
   }
 
@@ -62,8 +82,16 @@ class QuickOffer {
     const { s } = this.studio;
     const level = this.offer?.inventoryLevel;
     write(this.stock, level === undefined ? '–' : String(level));
-    const words = this.pending !== 0 ? s.saving(String(Math.max(0, (level ?? 0) + this.pending))) : level === undefined ? s.notCounted : '';
-    write(this.state, this.offer && gone(this.offer) && words === '' ? s.availability[this.offer.availability ?? 'SoldOut'] : words);
+    const words =
+      this.pending !== 0
+        ? s.saving(String(Math.max(0, (level ?? 0) + this.pending)))
+        : level === undefined
+          ? s.notCounted
+          : '';
+    write(
+      this.state,
+      this.offer && gone(this.offer) && words === '' ? s.availability[this.offer.availability ?? 'SoldOut'] : words,
+    );
   }
 
   private setPrice(): Promise<boolean> {
@@ -121,7 +149,11 @@ export class Quick {
     this.closeGift = commandButton(studio, { text: s.closeNow }, () => this.shutGift());
     this.giftBox = this.group(s.giveaway, this.gift, [...open, this.closeGift]);
     this.el.append(this.offerBox, this.group(s.flashSale, this.sale, [...begin, this.endSale]), this.giftBox, this.coupon);
-    everySecond(this.el, () => clock.now(), () => this.tick());
+    everySecond(
+      this.el,
+      () => clock.now(),
+      () => this.tick(),
+    );
   }
 
   update(card: Card): void {
@@ -164,7 +196,10 @@ export class Quick {
     if (!giveaway) return;
     const [from, to] = [Date.parse(giveaway.opensAt), Date.parse(giveaway.closesAt)];
     this.closeGift.hidden = now < from || now >= to;
-    write(this.gift, now < from ? s.giveawayIn(leftText(from - now)) : now < to ? s.giveawayFor(leftText(to - now)) : s.giveawayOver);
+    write(
+      this.gift,
+      now < from ? s.giveawayIn(leftText(from - now)) : now < to ? s.giveawayFor(leftText(to - now)) : s.giveawayOver,
+    );
   }
 
   private startSale(minutes: number): Promise<boolean> {
@@ -176,7 +211,9 @@ export class Quick {
   private openGift(minutes: number): Promise<boolean> {
     const { s, clock } = this.studio;
     const now = Math.floor(clock.now() / 1000) * 1000;
-    return this.edit(s.giveawayOpened(s.minutes(minutes)), (card) => opened(card, rfc3339(now), rfc3339(now + minutes * 60_000)));
+    return this.edit(s.giveawayOpened(s.minutes(minutes)), (card) =>
+      opened(card, rfc3339(now), rfc3339(now + minutes * 60_000)),
+    );
   }
 
   private shutGift(): Promise<boolean> {

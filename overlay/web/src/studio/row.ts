@@ -13,11 +13,12 @@ export interface RowActions {
 /** A small picture; where there is none, or it does not load, the first letter stands in its place. */
 export class Thumb {
   readonly el = h('span', { class: 'thumb', attributes: { 'aria-hidden': 'true' } });
-  private url: string | undefined | null = null;
+  private shown = '';
 
   show(url: string | undefined, name: string): void {
-    if (url === this.url) return;
-    this.url = url;
+    const shown = JSON.stringify([url, name]);
+    if (shown === this.shown) return;
+    this.shown = shown;
     const letter = h('span', { text: [...name][0] ?? '' });
     this.el.replaceChildren(letter);
     if (url === undefined) return;
@@ -65,7 +66,7 @@ export class Row {
   readonly handle: HTMLButtonElement;
   private readonly key = h('kbd', { class: 'key' });
   private readonly thumb = new Thumb();
-  private readonly name = h('span', { class: 'row-name' });
+  private readonly name = h('span', { class: 'row-name', attributes: { dir: 'auto' } });
   private readonly about = h('span', { class: 'row-about' });
   private readonly extra = h('span', { class: 'row-extra' });
   private readonly badge = h('span', { class: 'on-air' });
@@ -85,8 +86,21 @@ export class Row {
     this.show = commandButton(studio, { class: 'show' }, () => this.toggle());
     this.more = h('button', { class: 'small', title: s.more, click: () => actions.menu(id) }, icon('more'));
     const facts = h('div', { class: 'row-facts' }, this.badge, this.open);
-    this.el = h('li', { class: 'row', data: { card: id } }, this.handle, this.thumb.el, this.key, facts, this.more, this.show);
-    everySecond(this.el, () => clock.now(), () => this.tick());
+    this.el = h(
+      'li',
+      { class: 'row', data: { card: id } },
+      this.handle,
+      this.thumb.el,
+      this.key,
+      facts,
+      this.more,
+      this.show,
+    );
+    everySecond(
+      this.el,
+      () => clock.now(),
+      () => this.tick(),
+    );
   }
 
   /** Shows the card as it is; place counts from 0. */

@@ -6,7 +6,8 @@ export const en: StudioStrings = {
   title: (stream) => `Studio ${stream}`,
   loginTitle: (stream) => `Studio of ${stream}`,
   token: 'Operator token',
-  tokenHint: 'The node keeps it in its data folder, in the file operator.token, unless studio.tokens has others. This tab forgets it when it is closed.',
+  tokenHint:
+    'The node keeps it in its data folder, in the file operator.token, unless studio.tokens has others. This tab forgets it when it is closed.',
   tokenWrong: (stream) => `This token is not good for ${stream}. Check that it is whole and of this stream.`,
   nodeSilent: 'The node gives no answer. Check the connection and try again.',
   enter: 'Open the studio',
@@ -17,7 +18,8 @@ export const en: StudioStrings = {
   lostMore: 'Nothing can be changed now. What is on air stays on air. Trying again…',
   retry: 'Try now',
   notConnected: 'Not connected: nothing was changed.',
-  noAnswer: 'The node gave no answer, so it is not known whether this was done. What you see once the page is connected again is how it is.',
+  noAnswer:
+    'The node gave no answer, so it is not known whether this was done. What you see once the page is connected again is how it is.',
   refused: (status) => `The node refused this without saying why (HTTP ${status}).`,
 
   productsTab: 'Products',
@@ -281,7 +283,8 @@ export const en: StudioStrings = {
   inBand: 'Take cards that the publisher sends with the media',
   inBandOn: 'Cards in the media count from now on.',
   inBandOff: 'Cards in the media do not count any more.',
-  inBandRefused: (count, when, why) => `${plural(count, 'command', 'commands')} in the media refused, the last one at ${when}: ${why}`,
+  inBandRefused: (count, when, why) =>
+    `${plural(count, 'command', 'commands')} in the media refused, the last one at ${when}: ${why}`,
 
   help: 'Keys',
   keys: [

@@ -6,7 +6,8 @@ export const es: StudioStrings = {
   title: (stream) => `Estudio ${stream}`,
   loginTitle: (stream) => `Estudio de ${stream}`,
   token: 'Clave del operador',
-  tokenHint: 'El nodo la guarda en su carpeta de datos, en el archivo operator.token, si studio.tokens no indica otras. Esta pestaña la olvida al cerrarse.',
+  tokenHint:
+    'El nodo la guarda en su carpeta de datos, en el archivo operator.token, si studio.tokens no indica otras. Esta pestaña la olvida al cerrarse.',
   tokenWrong: (stream) => `Esta clave no vale para ${stream}. Comprueba que esté completa y sea de esta emisión.`,
   nodeSilent: 'El nodo no responde. Comprueba la conexión e inténtalo de nuevo.',
   enter: 'Abrir el estudio',
@@ -281,7 +282,8 @@ export const es: StudioStrings = {
   inBand: 'Aceptar tarjetas que el emisor envía con la señal',
   inBandOn: 'Las tarjetas en la señal cuentan desde ahora.',
   inBandOff: 'Las tarjetas en la señal ya no cuentan.',
-  inBandRefused: (count, when, why) => `${plural(count, 'orden rechazada', 'órdenes rechazadas')} en la señal, la última a las ${when}: ${why}`,
+  inBandRefused: (count, when, why) =>
+    `${plural(count, 'orden rechazada', 'órdenes rechazadas')} en la señal, la última a las ${when}: ${why}`,
 
   help: 'Teclas',
   keys: [

@@ -7,7 +7,7 @@ import type { ShownView } from './types';
 /** A card as it was shown once. */
 class Line {
   readonly el = h('li', { class: 'line' });
-  private readonly name = h('strong');
+  private readonly name = h('strong', { attributes: { dir: 'auto' } });
   private readonly when = h('span');
   private readonly long = h('span', { class: 'since' });
   private readonly badge = h('span', { class: 'on-air' });
@@ -15,7 +15,11 @@ class Line {
 
   constructor(private readonly studio: Studio) {
     this.el.append(this.badge, this.name, this.long, this.when);
-    everySecond(this.el, () => studio.clock.now(), () => this.tick());
+    everySecond(
+      this.el,
+      () => studio.clock.now(),
+      () => this.tick(),
+    );
   }
 
   update(shown: ShownView): void {

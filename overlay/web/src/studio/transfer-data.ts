@@ -2,7 +2,8 @@ import { segments } from './labels';
 import type { Card, CardView } from './types';
 
 /** The card documents in a text: a list of them, what the API lists, or a single one; or why there are none. */
-export type Read = { readonly cards: readonly Card[] } | { readonly problem: 'syntax' | 'shape' | 'empty'; readonly detail: string };
+export type Read =
+  { readonly cards: readonly Card[] } | { readonly problem: 'syntax' | 'shape' | 'empty'; readonly detail: string };
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -24,6 +24,8 @@ export class Viewers {
   private readonly words = h('p', { class: 'hint', attributes: { role: 'status' } });
   private readonly stage = h('div', { class: 'seen' });
   private view: CardView | null = null;
+  /** The languages of cards that are offered. */
+  private offered: string | null = null;
   /** What is asked for: a new question makes older answers void. */
   private asked = '';
 
@@ -34,8 +36,15 @@ export class Viewers {
     const { s, lang, store, clock } = studio;
     const anywhere = { code: '', name: s.anyRegion };
     fill(this.region, [anywhere, ...regionList(lang)]);
-    const choice = (label: string, select: HTMLSelectElement) => h('label', { class: 'field' }, h('span', { text: label }), select);
-    const choices = h('div', { class: 'pair' }, choice(s.region, this.region), choice(s.language, this.language), choice(s.card, this.card));
+    const choice = (label: string, select: HTMLSelectElement) =>
+      h('label', { class: 'field' }, h('span', { text: label }), select);
+    const choices = h(
+      'div',
+      { class: 'pair' },
+      choice(s.region, this.region),
+      choice(s.language, this.language),
+      choice(s.card, this.card),
+    );
     section.append(h('h2', { text: s.viewersTab }), choices, this.words, this.stage);
     this.region.addEventListener('change', () => void this.look());
     this.language.addEventListener('change', () => void this.look());
@@ -44,21 +53,32 @@ export class Viewers {
       void this.look();
     });
     store.onchange(() => this.update());
-    everySecond(section, () => clock.now(), () => this.view?.tick());
+    everySecond(
+      section,
+      () => clock.now(),
+      () => this.view?.tick(),
+    );
   }
 
   private update(): void {
     const { s, lang, store } = this.studio;
-    const known = languageList(lang, languages(store.cards));
-    if (this.language.value === '') {
-      fill(this.language, known);
-      this.language.value = known.some(({ code }) => code === lang) ? lang : 'en';
-    } else fill(this.language, known);
+    this.offerLanguages(languages(store.cards));
     const named = store.cards.map(({ id, card }) => ({ code: id, name: pick(card.name, lang) }));
     fill(this.card, [{ code: '', name: s.cardInSlot(store.slot) }, ...named]);
     if (store.looked !== null && !store.card(store.looked)) store.looked = null;
     this.card.value = store.looked ?? '';
     void this.look();
+  }
+
+  /** Offers the languages that cards have, beside the usual ones. */
+  private offerLanguages(tags: readonly string[]): void {
+    const { lang } = this.studio;
+    const key = tags.join();
+    if (key === this.offered) return;
+    const first = this.offered === null;
+    this.offered = key;
+    fill(this.language, languageList(lang, [lang, ...tags]));
+    if (first) this.language.value = lang;
   }
 
   /** Asks the node what viewers get, when that may have changed. */
@@ -90,7 +110,9 @@ export class Viewers {
     const tags = [this.language.value];
     const card = localise(document, { languages: tags, region: region === '' ? undefined : region });
     if (!card) {
-      this.clear(document['pushcart:withheld'] ? s.withheld(this.region.selectedOptions[0]?.textContent ?? region) : s.nothingToSee);
+      this.clear(
+        document['pushcart:withheld'] ? s.withheld(this.region.selectedOptions[0]?.textContent ?? region) : s.nothingToSee,
+      );
       return;
     }
     write(this.words, '');

@@ -2,9 +2,10 @@
 // from the video, and what the main slot shows from the colour of its item.
 import { readFile } from 'node:fs/promises';
 import { cells } from './counter.mjs';
-import { width } from './picture.mjs';
 
 const counter = (await readFile(new URL('counter.mjs', import.meta.url), 'utf8')).replaceAll('export ', '');
+/** How wide the page shows the picture; px. */
+const width = 320;
 /** A point of the main slot's item that has no text. */
 const spot = { x: 310, y: 190 };
 
@@ -30,7 +31,7 @@ export class Glass {
     return this.pictures;
   }
 
-  /** Reads pictures: [time, frame, colour of the main slot]. */
+  /** Reads pictures: [time, frame, colour of the main slot, false]. */
   async read(browser, pictures) {
     const page = await browser.newPage();
     const samples = await page.evaluate(
@@ -45,7 +46,7 @@ export class Glass {
           const line = context.getImageData(0, 16, width, 1).data;
           const row = Array.from({ length: cells }, (_, i) => line[Math.floor(((i + 0.5) * width) / cells) * 4]);
           const [r, g, b] = context.getImageData(spot.x, spot.y, 1, 1).data;
-          samples.push([time, decode(row), `#${((r << 16) | (g << 8) | b).toString(16).padStart(6, '0')}`]);
+          samples.push([time, decode(row), `#${((r << 16) | (g << 8) | b).toString(16).padStart(6, '0')}`, false]);
         }
         return samples;
       },

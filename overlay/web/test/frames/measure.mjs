@@ -5,24 +5,25 @@ const jump = 12;
 
 /**
  * The states by frame: what a picture must be seen with. changes are {frame, shows, way} by frame; of those of one frame the
- * last counts.
+ * last counts. nothing is how a page looks before the first of them.
  */
 export class Truth {
-  constructor(changes) {
-    this.changes = changes.filter(({ frame }, i) => changes[i + 1]?.frame !== frame);
+  constructor(changes, nothing = '') {
+    const all = [{ frame: -Infinity, shows: nothing, way: 'none' }, ...changes];
+    this.changes = all.filter(({ frame }, i) => all[i + 1]?.frame !== frame);
   }
 
-  /** The index of the change that holds at a frame; -1 before the first. */
+  /** The index of the change that holds at a frame; 0 is that before all changes. */
   at(frame) {
     return this.changes.findLastIndex((change) => change.frame <= frame);
   }
 
   shows(frame) {
-    return this.changes[this.at(frame)]?.shows ?? '';
+    return this.changes[this.at(frame)].shows;
   }
 }
 
-/** Splits samples, [time, frame, shown], where playback jumped. */
+/** Splits samples where playback jumped. */
 function runs(samples) {
   const all = [];
   for (const sample of samples) {
@@ -41,20 +42,24 @@ function kindOf(before, after) {
 }
 
 /**
- * Judges what one page painted. told are the frames that requestVideoFrameCallback told it of, [time, frame]. The results:
+ * Judges what one page painted: samples are [time, frame, cards, whether the browser told of a picture for it]. The results:
  *
  *	late   for each change, in frames: that of the first picture painted with the new state, less the one meant
  *	told   of how many of the pictures between the two the page was told: had it a chance to be on time?
  *	exact  whether the page was told of the very picture that was meant
+ *	behind how many frames after the run's first picture it was: after the join, or the seek
  *	early  pictures that were painted with a state that was to come later
  *	starts for each run: how many frames it took until the state was right
+ *	unseen how many changes held while no picture was painted
+ *	heard  pictures that the page was told of, of span in all runs
  */
-export function judge({ samples, told }, truth) {
-  const found = { changes: [], starts: [], early: [], unseen: 0 };
+export function judge(samples, truth) {
+  const found = { changes: [], starts: [], early: [], unseen: 0, heard: 0, span: 0 };
   for (const run of runs(samples)) {
-    const [from, to] = [run[0][0], run.at(-1)[0]];
-    const heard = told.filter(([time]) => time >= from - 50 && time <= to + 50).map(([, frame]) => frame);
+    const heard = run.filter(([, , , told]) => told).map(([, frame]) => frame);
     const between = (a, b) => new Set(heard.filter((frame) => frame >= a && frame < b)).size;
+    found.heard += new Set(heard).size;
+    found.span += run.at(-1)[1] - run[0][1] + 1;
     start(found, run, truth, between);
     for (let i = truth.at(run[0][1]) + 1; i < truth.changes.length; i++) {
       if (truth.changes[i].frame > run.at(-1)[1]) break;
@@ -90,8 +95,8 @@ function change(found, run, truth, i, between) {
   if (!right && run.at(-1)[1] - frame <= 2) return;
   const seen = right?.[1] ?? Infinity;
   found.changes.push({
-    frame, shows, way, kind: kindOf(truth.changes[i - 1]?.shows ?? '', shows),
-    late: seen - frame, told: between(frame, seen), exact: between(frame, frame + 1) === 1,
+    frame, shows, way, kind: kindOf(truth.changes[i - 1].shows, shows),
+    late: seen - frame, told: between(frame, seen), exact: between(frame, frame + 1) === 1, behind: frame - run[0][1],
   });
 }
 

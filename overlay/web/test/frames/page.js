@@ -52,7 +52,7 @@ const players = {
       });
       if (cards) cards.use(hls);
       else follow((cards = attach(video, hls)));
-      hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+      hls.on(Hls.Events.MANIFEST_PARSED, () => video.play().catch(() => {})); // interrupted when another instance takes over
       hls.loadSource(src);
       hls.attachMedia(video);
       window.player = hls;
@@ -84,26 +84,28 @@ const players = {
       streaming: { lowLatencyMode: true, rebufferingGoal: 0.2, bufferBehind: 60 },
       manifest: { retryParameters: { maxAttempts: 1 } },
     });
+    let opening = null;
+    // The node is gone, or its stream is: the player loads it again, until it is there.
+    const again = (code) => {
+      window.complaints.push(`error: ${code}`);
+      opening ??= setTimeout(open, 500);
+    };
     const open = async () => {
+      opening = null;
       try {
         await player.load(src);
         await video.play();
       } catch (error) {
-        if (error.code === shaka.util.Error.Code.LOAD_INTERRUPTED) return;
-        window.complaints.push(`fatal: ${error.code}`);
-        setTimeout(open, 500);
+        if (error.code !== shaka.util.Error.Code.LOAD_INTERRUPTED) again(error.code);
       }
     };
-    player.addEventListener('error', ({ detail }) => {
-      window.complaints.push(`error: ${detail.code}`);
-      if (detail.severity === shaka.util.Error.Severity.CRITICAL) setTimeout(open, 500);
-    });
+    player.addEventListener('error', ({ detail }) => again(detail.code));
     await player.attach(video);
     follow(attach(video, player));
     await open();
     window.live = () => player.seekRange().end - 1;
     const tracks = () => player.getVariantTracks().sort((a, b) => a.bandwidth - b.bandwidth);
-    window.quality = (high, at_once) => player.selectVariantTrack(tracks().at(high ? -1 : 0), at_once, 0);
+    window.quality = (high) => player.selectVariantTrack(tracks().at(high ? -1 : 0));
     window.qualityShown = () => tracks().find((track) => track.active)?.bandwidth > 1e6;
   },
 };

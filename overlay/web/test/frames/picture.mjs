@@ -1,18 +1,18 @@
 // Draws the pictures of the test stream.
 import { cells, encode } from './counter.mjs';
 
-export const width = 320;
-export const height = 180;
+export const width = 192;
+export const height = 108;
 export const rate = 25;
-/** Lines that the counter takes. */
-const rows = 32;
+/** Lines that the counter takes: a sixth. */
+const rows = height / 6;
 
 // Digits of 3 by 5 points, row by row, for people who look at a screenshot.
 const digits = [
   0b111_101_101_101_111, 0b010_110_010_010_111, 0b111_001_111_100_111, 0b111_001_111_001_111, 0b101_101_111_001_001,
   0b111_100_111_001_111, 0b111_100_111_101_111, 0b111_001_010_010_010, 0b111_101_111_101_111, 0b111_101_111_001_111,
 ];
-const point = 10;
+const point = 6;
 
 const still = (() => {
   const frame = Buffer.alloc((width * height * 3) / 2, 128);
@@ -33,9 +33,9 @@ export function draw(number) {
   String(number).padStart(4, '0').split('').forEach((digit, i) => {
     for (let p = 0; p < 15; p++) {
       const on = (digits[digit] >> (14 - p)) & 1;
-      box(60 + i * 5 * point + (p % 3) * point, 60 + Math.floor(p / 3) * point, point, point, on ? 220 : 30);
+      box(38 + i * 5 * point + (p % 3) * point, 36 + Math.floor(p / 3) * point, point, point, on ? 220 : 30);
     }
   });
-  box((number * 4) % (width - 24), 130, 24, 24, 200);
+  box((number * 4) % (width - 16), 80, 16, 16, 200);
   return frame;
 }

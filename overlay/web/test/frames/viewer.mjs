@@ -6,9 +6,9 @@ const text = (name) => readFile(new URL(name, import.meta.url), 'utf8');
 const counter = `window.counter = (() => { ${(await text('counter.mjs')).replaceAll('export ', '')} return { cells, decode }; })();`;
 const recorder = await text('recorder.js');
 
-/** What the watch page shows, as the bare page says it. */
+/** What the watch page shows, as the bare page says it. A card that is on its way out does not count. */
 const watchShows = () =>
-  Array.from(document.querySelectorAll('[data-slot][data-card]'), ({ dataset }) => `${dataset.slot}:${dataset.card}/${dataset.rev}`)
+  Array.from(document.querySelectorAll('[data-slot][data-card]:not([data-leaving])'), ({ dataset }) => `${dataset.slot}:${dataset.card}/${dataset.rev}`)
     .sort()
     .join(' ');
 
@@ -32,11 +32,8 @@ export class Viewer {
   }
 
   /** What was recorded since the last time. */
-  async take() {
-    return this.page.evaluate(() => {
-      const { samples, told } = window.recorder;
-      return { samples: samples.splice(0), told: told.splice(0) };
-    });
+  take() {
+    return this.page.evaluate(() => window.recorder.samples.splice(0));
   }
 
   /** The frame that was painted last; -1 before the first. */
@@ -83,8 +80,8 @@ export class Viewer {
   }
 
   /** Changes to the one or the other rendition, and waits until its media are shown. */
-  async quality(high, atOnce) {
-    await this.page.evaluate(({ high, atOnce }) => window.quality(high, atOnce), { high, atOnce });
+  async quality(high) {
+    await this.page.evaluate((wanted) => window.quality(wanted), high);
     try {
       await this.page.waitForFunction((wanted) => window.qualityShown() === wanted, high, { timeout: 20000, polling: 50 });
     } catch (error) {
