@@ -50,6 +50,8 @@ export class CardsOf extends (EventTarget as new () => CardsTarget) implements C
   private lookedAt = NaN;
   /** Whether a signed state ever came: then date ranges do not count. */
   private signed = false;
+  /** That of the newest state; 0 before the first. */
+  private epoch = 0;
   private stream: string | null = null;
 
   constructor(
@@ -66,6 +68,7 @@ export class CardsOf extends (EventTarget as new () => CardsTarget) implements C
     this.keys = new Keys(() => jwks ?? this.beside('/.well-known/jwks.json'), get);
     this.documents = new Documents(
       () => documents?.replace(/\/*$/, '/') ?? this.beside('cards/'),
+      () => this.epoch,
       get,
       (card, rev) => this.wants(card, rev),
       () => this.changed(),
@@ -113,6 +116,7 @@ export class CardsOf extends (EventTarget as new () => CardsTarget) implements C
     const { epoch, seq, slots } = read;
     const entry: Entry = { time, token, epoch, seq, slots, verified: this.options.verify === 'off' ? false : null };
     this.timeline.add(entry);
+    this.epoch = Math.max(this.epoch, epoch);
     this.signed = true;
     if (entry.verified === null) void this.verify(entry, read);
     this.changed();

@@ -24,11 +24,13 @@ export class Documents {
   private readonly stopped = new AbortController();
 
   /**
-   * base gives the address below which documents are; null while it is not known. wanted tells whether one that could not be
+   * base gives the address below which documents are; null while it is not known. epoch is that of the newest state, 0
+   * while there is none: with it in the address, caches may keep a document for ever. wanted tells whether one that could not be
    * had is still worth another try. came is called when one is there.
    */
   constructor(
     private readonly base: () => string | null,
+    private readonly epoch: () => number,
     private readonly fetch: typeof globalThis.fetch,
     private readonly wanted: (card: string, rev: number) => boolean,
     private readonly came: (card: string, rev: number) => void,
@@ -94,7 +96,8 @@ export class Documents {
   private async request(card: string, rev: number, cache: RequestCache): Promise<Document> {
     const base = this.base();
     if (base === null) throw new Error('the address of the documents is not known');
-    const address = new URL(`${card}/${rev}.json`, base).href;
+    const epoch = this.epoch();
+    const address = new URL(`${card}/${rev}.json${epoch > 0 ? `?e=${epoch}` : ''}`, base).href;
     const document = object(JSON.parse(await read(this.fetch, address, cache, largest, this.stopped.signal)));
     if (document?.['id'] !== card) throw new Error(`${address}: not the document of ${card}`);
     if ('rev' in document && document['rev'] !== rev) throw new Error(`${address}: not revision ${rev}`);

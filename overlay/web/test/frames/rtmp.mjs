@@ -118,7 +118,7 @@ export class Publisher {
   /** Ends the connection; start goes on where it was. */
   async stop() {
     clearTimeout(this.timer);
-    this.socket.destroy();
+    this.socket?.destroy();
     await this.closed;
   }
 

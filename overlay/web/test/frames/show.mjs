@@ -81,9 +81,8 @@ export class Show {
   /** Decodes a segment and reads the counters: is the frame that time says the one that the picture shows? */
   async #counts({ uri, map, buffer, first }) {
     const init = Buffer.from(await (await fetch(this.media.base + map)).arrayBuffer());
-    const ffmpeg = spawn('ffmpeg', ['-hide_banner', '-loglevel', 'error', '-i', 'pipe:0', '-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const args = ['-hide_banner', '-loglevel', 'error', '-i', 'pipe:0', '-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1'];
+    const ffmpeg = spawn('ffmpeg', args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const chunks = [];
     ffmpeg.stdout.on('data', (chunk) => chunks.push(chunk));
     ffmpeg.stdin.end(Buffer.concat([init, buffer]));

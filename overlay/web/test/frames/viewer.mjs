@@ -3,12 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { rate } from './picture.mjs';
 
 const text = (name) => readFile(new URL(name, import.meta.url), 'utf8');
-const counter = `window.counter = (() => { ${(await text('counter.mjs')).replaceAll('export ', '')} return { cells, decode }; })();`;
+const codec = (await text('counter.mjs')).replaceAll('export ', '');
+const counter = `window.counter = (() => { ${codec} return { cells, decode }; })();`;
 const recorder = await text('recorder.js');
 
 /** What the watch page shows, as the bare page says it. A card that is on its way out does not count. */
 const watchShows = () =>
-  Array.from(document.querySelectorAll('[data-slot][data-card]:not([data-leaving])'), ({ dataset }) => `${dataset.slot}:${dataset.card}/${dataset.rev}`)
+  Array.from(
+    document.querySelectorAll('[data-slot][data-card]:not([data-leaving])'),
+    ({ dataset }) => `${dataset.slot}:${dataset.card}/${dataset.rev}`,
+  )
     .sort()
     .join(' ');
 
@@ -22,7 +26,9 @@ export class Viewer {
     viewer.complaints = [];
     viewer.page.on('pageerror', (error) => viewer.complaints.push(`exception: ${error.message}`));
     viewer.page.on('console', (message) => {
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) viewer.complaints.push(message.text());
+      // A node that is not there cannot but be complained of.
+      const expected = message.text().startsWith('Failed to load resource');
+      if (['error', 'warning'].includes(message.type()) && !expected) viewer.complaints.push(message.text());
     });
     await viewer.page.addInitScript(`${counter}${recorder}
       document.addEventListener('DOMContentLoaded', () =>
@@ -42,7 +48,7 @@ export class Viewer {
   }
 
   /** Waits until a frame has been painted, or a later one. */
-  async painted(frame, limit = 30000) {
+  async painted(frame, limit = 40000) {
     try {
       await this.page.waitForFunction((wanted) => window.recorder.frame >= wanted, frame, { timeout: limit, polling: 100 });
     } catch (error) {
@@ -87,6 +93,12 @@ export class Viewer {
     } catch (error) {
       throw new Error(`${this.name} did not change the rendition: ${await this.stuck()}`, { cause: error });
     }
+  }
+
+  /** What the page complained of, and the SDK. */
+  async complain() {
+    const rejected = await this.page.evaluate(() => (window.complaints ?? []).filter((what) => what.startsWith('rejected')));
+    return [...this.complaints, ...rejected];
   }
 
   stuck() {
