@@ -25,7 +25,19 @@ const amount = /^(0|[1-9][0-9]{0,11})(\.[0-9]{1,8})?$/;
 export function price(value: unknown, currency: unknown, languages: readonly string[]): Price | null {
   if (typeof value !== 'string' || !amount.test(value)) return null;
   if (typeof currency !== 'string' || !/^[A-Z]{3}$/.test(currency)) return null;
-  const format = new Intl.NumberFormat([...languages], { style: 'currency', currency });
+  // Browsers round some currencies to what is customary, such as whole forints: a price is shown as it is.
+  const written = value.split('.')[1]?.length ?? 0;
+  const usual = new Intl.NumberFormat([...languages], { style: 'currency', currency });
+  const digits = Math.max(written, usual.resolvedOptions().minimumFractionDigits ?? 0);
+  const format =
+    written === 0
+      ? usual
+      : new Intl.NumberFormat([...languages], {
+          style: 'currency',
+          currency,
+          minimumFractionDigits: digits,
+          maximumFractionDigits: digits,
+        });
   const lang = format.resolvedOptions().locale;
   return { value, currency, text: format.format(Number(value)), lang, dir: direction(lang) };
 }

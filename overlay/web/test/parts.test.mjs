@@ -166,6 +166,8 @@ test('money is written as the viewer writes it', () => {
   assert.equal(text('1234567', 'JPY', ['en']), '¥1,234,567');
   assert.equal(text('1.5', 'KWD', ['en']), 'KWD 1.500');
   assert.equal(text('999999999999.99', 'USD', ['en-US']), '$999,999,999,999.99');
+  // What browsers would round to whole ones is shown as it is written.
+  assert.equal(text('19.99', 'HUF', ['en']), 'HUF 19.99');
   assert.equal(price('99', 'EGP', ['ar-EG']).dir, 'rtl');
   for (const bad of ['1e999', '-1', '01', '1,5', '', ' 1', '1.', '.5', 'NaN', '1'.repeat(13), 19.99, null]) {
     assert.equal(price(bad, 'EUR', ['en']), null, String(bad));
