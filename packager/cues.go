@@ -174,13 +174,15 @@ func (c *cues) recent() []mark { return c.frames[:min(c.next, recentFrames)] }
 // bind makes a cue.
 func (p *Packager) bind(a *Announcement, at window.Ticks) {
 	c := &p.cues
+	earliest := c.repeated // a segment that begins later has told the state before again: a player would go back to that
 	if n := len(c.bound); n > 0 {
-		at = max(at, c.bound[n-1].at)
+		earliest = max(earliest, c.bound[n-1].at)
 	}
-	if at < c.repeated {
-		// A segment that begins later has told the state before again: a player would go back to that.
-		at = c.repeated
-		p.opt.Metrics.late.Inc()
+	if at < earliest {
+		at = earliest
+		if a.Framed || !a.At.IsZero() {
+			p.opt.Metrics.late.Inc()
+		}
 	}
 	p.opt.Metrics.cues.Inc()
 	made := cue{at: at, date: p.dateOf(at), message: a.Message, open: a.Open}
