@@ -68,14 +68,14 @@ func (p *player) message(seg segment, m *media, t *track, f *fragment, e event) 
 	l.all = append(l.all, found)
 }
 
-// messageTime judges when a message is presented. An origin may learn too late of what belongs to a frame: within a part it is
-// still told with the time of that frame.
+// messageTime judges when a message is presented. An origin may learn too late of what belongs to a frame. It may still tell it
+// with the time of that frame as long as no player has come there: they stay three part targets back (B.1).
 func (p *player) messageTime(seg segment, t *track, f *fragment, e event) {
 	c, l := p.s.rec.check, &p.events
-	slack := int64((p.current.partTarget + rounding).Seconds() * float64(t.timescale))
+	slack := int64((p.current.partTarget + rounding).Seconds() * float64(t.timescale)) // a part
 	first, last := f.first-t.editStart, f.last-t.editStart
 	at := int64(min(e.time, 1<<62))
-	c(RuleEventTime, at >= first-slack && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
+	c(RuleEventTime, at >= first-2*slack && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
 	c(RuleEventOrder, e.time >= l.last, seg.uri, "message %d is for %d, the one before it for %d", e.id, e.time, l.last)
 	l.last = e.time
 }

@@ -127,8 +127,11 @@ type origin struct {
 	f     faults
 	epoch time.Time
 
+	asks chan struct{} // has an entry when asked changed
+
 	mu      sync.Mutex // guards what follows
 	changed chan struct{}
+	asked   map[string]position // the farthest that was asked for, by rendition
 	rends   []*rend
 	ranges  []*genRange
 	ended   bool
@@ -137,7 +140,10 @@ type origin struct {
 }
 
 func newOrigin(f faults) *origin {
-	o := &origin{f: f, epoch: time.Now(), changed: make(chan struct{}), next: firstMSN}
+	o := &origin{
+		f: f, epoch: time.Now(), changed: make(chan struct{}), next: firstMSN,
+		asks: make(chan struct{}, 1), asked: make(map[string]position),
+	}
 	o.rends = []*rend{
 		{name: "hi", video: true, width: 1280, height: 720, size: 1200},
 		{name: "lo", video: true, width: 640, height: 360, size: 600, gapsAt: gapMSN},
@@ -178,6 +184,49 @@ func (o *origin) live(ctx context.Context, pace time.Duration) {
 			return
 		}
 	}
+}
+
+// follow publishes a part when it has been asked for in each rendition, so that the presentation is as fast as its players.
+// A player that is done asks for nothing: after patience the others get on without it.
+func (o *origin) follow(ctx context.Context, patience time.Duration) {
+	for over := false; !over; {
+		late := time.After(patience)
+		for waits := !o.askedByAll(); waits; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-late:
+				waits = false
+			case <-o.asks:
+				waits = !o.askedByAll()
+			}
+		}
+		over = o.step()
+	}
+}
+
+// ask notes what a player asks for.
+func (o *origin) ask(r *rend, at position) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asked[r.name].before(at) {
+		o.asked[r.name] = at
+	}
+	select {
+	case o.asks <- struct{}{}:
+	default:
+	}
+}
+
+func (o *origin) askedByAll() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.rends {
+		if o.asked[r.name].before(position{o.next, int64(o.part)}) {
+			return false
+		}
+	}
+	return true
 }
 
 // step publishes one part of every rendition and tells whether the presentation is over.
@@ -464,6 +513,7 @@ func (o *origin) playlist(w http.ResponseWriter, req *http.Request, r *rend) {
 			o.refuse(w, http.StatusBadRequest)
 			return
 		}
+		o.ask(r, at)
 		if !o.wait(req.Context(), func() bool { return o.ended || o.has(at) }) {
 			o.refuse(w, http.StatusServiceUnavailable)
 			return

@@ -26,7 +26,7 @@ var timedRules = []Rule{
 	{RuleEventPlace, "ISO/IEC 23000-19 7.4.5", "An emsg stands in front of the moof of a chunk."},
 	{RuleEventVersion, "AOM ID3 2.2.1", "An emsg with ID3 is of version 1."},
 	{RuleEventTimescale, "ISO/IEC 23000-19 7.4.5", "The timescale of an emsg is that of its track."},
-	{RuleEventTime, "AOM ID3 2.2.3", "The presentation time of an emsg lies in the chunk behind it, or off it by one part target at most."},
+	{RuleEventTime, "AOM ID3 2.2.3", "The presentation time of an emsg lies in the chunk behind it, or up to two part targets before it, where players have not been yet, or one after it."},
 	{RuleEventOrder, "design", "Between discontinuities, no emsg has an earlier presentation time than the one before it, so that the last one seen holds."},
 	{RuleEventDuration, "AOM ID3 2.2.3", "An emsg with ID3, which has no duration, has the event_duration 0xFFFFFFFF."},
 	{RuleEventID, "ISO/IEC 23009-1 5.10.3.3.4", "Two emsg of one scheme and value with the same id are the same, to the byte."},
