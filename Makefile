@@ -55,4 +55,4 @@ image: ## container image, with whichever tool is there
 	@scripts/image.sh
 
 clean:
-	rm -rf bin overlay/web/dist/site overlay/web/node_modules
+	rm -rf bin overlay/web/dist/site overlay/web/dist/sdk overlay/web/node_modules
