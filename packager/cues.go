@@ -218,8 +218,8 @@ func (p *Packager) dateOf(at window.Ticks) time.Time {
 // Before the first frame it is the clock. It may be called from any goroutine.
 func (p *Packager) Clock() time.Time { return p.opt.Now().Add(time.Duration(p.ahead.Load())) }
 
-// carries tells whether a rendition's media carry the messages: video does, and audio that goes alone.
-func (w *writer) carries() bool { return w.r.Video || w == w.p.lead }
+// carries tells whether a rendition's media carry the messages: video does, and audio that goes alone, or once did.
+func (w *writer) carries() bool { return w.r.Video || w == w.p.lead || w.alone }
 
 // messages appends the event messages that belong in front of the open part: those of cues that no earlier part of the
 // rendition had, and, where the part begins a segment, the state that holds at its first frame, for those who join there.
@@ -228,6 +228,7 @@ func (w *writer) messages(b []byte) []byte {
 	if len(c.bound) == 0 || !w.carries() {
 		return b
 	}
+	w.alone = w.alone || !w.r.Video
 	first := inTicks(slices.Min(w.pts), w.track)
 	last := inTicks(slices.Max(w.pts), w.track)
 	leads := w == p.lead

@@ -37,6 +37,7 @@ type writer struct {
 	stateAt  window.Ticks // when that began
 	repeatAs uint32       // number of the message that tells the state again in this segment; 0 once it has
 	set      int          // number of the first set of date ranges that no part has had
+	alone    bool         // audio that has carried messages
 	front    []byte       // event messages of the part that is being written
 }
 

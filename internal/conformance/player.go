@@ -262,6 +262,11 @@ func (p *player) settleHint(ctx context.Context, prev, next *mediaPlaylist) {
 		<-h.done
 		return
 	}
+	if now, ok := next.find(prev.open.msn); ok && len(prev.open.parts) > 0 && len(now.parts) == 0 {
+		h.cancel() // so far behind that the segment's parts are not listed any more
+		<-h.done
+		return
+	}
 	if len(parts) > 0 && parts[0].part.uri == h.uri {
 		p.s.rec.check(RuleHintMatch, true, p.url, "")
 		p.s.rec.check(RuleHintKept, true, p.url, "")

@@ -40,7 +40,7 @@ func (p *player) compareSegment(u string, old, now *segment) {
 	}
 	c(RuleAppendOnly, now.date.Equal(old.date) && now.initURI == old.initURI && now.disc == old.disc, u, "segment %d changed its date-time, map or discontinuity", old.msn)
 	if len(old.parts) == 0 || len(now.parts) == 0 {
-		c(RulePartsAppendOnly, whole || len(old.parts) == 0, u, "segment %d lost its parts before it was whole", old.msn)
+		c(RulePartsAppendOnly, whole || now.uri != "" || len(old.parts) == 0, u, "segment %d lost its parts before it was whole", old.msn)
 		c(RulePartsAppendOnly, !whole || len(old.parts) > 0 || len(now.parts) == 0, u, "whole segment %d gained parts", old.msn)
 		return
 	}
