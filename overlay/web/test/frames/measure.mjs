@@ -49,12 +49,13 @@ function kindOf(before, after) {
  *	exact  whether the page was told of the very picture that was meant
  *	behind how many frames after the run's first picture it was: after the join, or the seek
  *	early  pictures that were painted with a state that was to come later
+ *	wrong  pictures that were painted with another state after the right one had been there
  *	starts for each run: how many frames it took until the state was right
  *	unseen how many changes held while no picture was painted
  *	heard  pictures that the page was told of, of span in all runs
  */
 export function judge(samples, truth) {
-  const found = { changes: [], starts: [], early: [], unseen: 0, heard: 0, span: 0 };
+  const found = { changes: [], starts: [], early: [], wrong: [], unseen: 0, heard: 0, span: 0 };
   for (const run of runs(samples)) {
     const heard = run.filter(([, , , told]) => told).map(([, frame]) => frame);
     const between = (a, b) => new Set(heard.filter((frame) => frame >= a && frame < b)).size;
@@ -79,6 +80,7 @@ function start(found, run, truth, between) {
   const first = run[0][1];
   const right = run.find(([, frame, shown]) => shown === truth.shows(frame));
   const late = right ? right[1] - first : Infinity;
+  if (right) stays(found, run, right, truth);
   if (run.at(-1)[1] - first > jump) found.starts.push({ frame: first, late, told: right ? between(first, right[1]) : Infinity });
 }
 
@@ -94,10 +96,20 @@ function change(found, run, truth, i, between) {
   // The run may end before there was another paint.
   if (!right && run.at(-1)[1] - frame <= 2) return;
   const seen = right?.[1] ?? Infinity;
+  if (seen < next) stays(found, run, right, truth);
   found.changes.push({
     frame, shows, way, kind: kindOf(truth.changes[i - 1].shows, shows),
     late: seen - frame, told: between(frame, seen), exact: between(frame, frame + 1) === 1, behind: frame - run[0][1],
   });
+}
+
+/** Looks whether what is right stays so until the next change. */
+function stays(found, run, right, truth) {
+  const { frame: until } = truth.changes[truth.at(right[1]) + 1] ?? { frame: Infinity };
+  for (const [, frame, shown] of run.slice(run.indexOf(right))) {
+    if (frame >= until) return;
+    if (shown !== right[2]) found.wrong.push({ frame, shown, instead: right[2] });
+  }
 }
 
 /** The value that a share of numbers does not exceed. */

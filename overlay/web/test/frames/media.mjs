@@ -57,20 +57,28 @@ export class Media {
     this.base = `${base}/live/${name}/`;
   }
 
-  /** What is in the playlist now: {segments: [{uri, map, date, first, events}]}; times in ticks of 1/90,000 s. */
+  /**
+   * What is in the playlist now: whole segments, and the parts of the one that is not whole yet, each of them
+   * {uri, map, date, first, events}. Times are in ticks of 1/90,000 s; date is that of the segment.
+   */
   async list() {
     const text = await (await fetch(`${this.base}video.m3u8`)).text();
-    const segments = [];
+    const whole = [];
+    let parts = [];
     let map = null;
     let date = null;
     for (const line of text.split('\n')) {
       if (line.startsWith('#EXT-X-MAP:')) map = /URI="([^"]+)"/.exec(line)[1];
       if (line.startsWith('#EXT-X-PROGRAM-DATE-TIME:')) date = Date.parse(line.slice(25));
+      if (line.startsWith('#EXT-X-PART:')) parts.push(/URI="([^"]+)"/.exec(line)[1]);
       if (line && !line.startsWith('#')) {
-        segments.push({ uri: line, map, date, ...(await this.#segment(line)) });
+        whole.push({ uri: line, map, date, ...(await this.#segment(line)) });
+        parts = [];
       }
     }
-    return { text, segments };
+    const rest = [];
+    for (const uri of parts) rest.push({ uri, map, date, ...(await this.#segment(uri)) });
+    return { whole, rest };
   }
 
   async #segment(uri) {

@@ -15,10 +15,10 @@ const files = {
 const kind = (path) => (path.endsWith('.html') ? 'text/html; charset=utf-8' : 'text/javascript; charset=utf-8');
 
 /** The names under which the one video rendition is offered. */
-export const names = ['low', 'high'];
+const names = ['low', 'high'];
 const bandwidths = { low: 400_000, high: 1_600_000 };
 
-/** Starts the server in front of a node; origin is its address. */
+/** Starts the server in front of a node. origin is its address. */
 export async function serve(node) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://test');

@@ -31,9 +31,9 @@ export class Show {
     if (this.publisher.first === 0) await this.host.prepare();
     await this.publisher.sent(this.publisher.first + 2 * rate + 5);
     for (;;) {
-      const { segments } = await this.media.list().catch(() => ({ segments: [] }));
-      if (segments.length > 0) {
-        const [{ uri, first, date }] = segments;
+      const { whole } = await this.media.list().catch(() => ({ whole: [] }));
+      if (whole.length > 0) {
+        const [{ uri, first, date }] = whole;
         this.generation = generationOf(uri);
         this.#begun.set(this.generation, { frame: this.publisher.first, first, date });
         return;
@@ -65,8 +65,8 @@ export class Show {
   async read() {
     const text = await (await fetch(`${this.node.admin}/metrics`)).text();
     this.#late.set(this.generation, Number(/^pushcart_packager_card_states_late_total (\d+)/m.exec(text)?.[1] ?? NaN));
-    const { segments } = await this.media.list();
-    for (const { uri, events } of segments) {
+    const { whole, rest } = await this.media.list();
+    for (const { uri, events } of [...whole, ...rest]) {
       const generation = generationOf(uri);
       const begun = this.#begun.get(generation);
       for (const { time, id, state } of events) {
@@ -75,7 +75,7 @@ export class Show {
         this.#events.set(`${generation}-${id}`, { frame, state });
       }
     }
-    await this.#counts(segments.at(-2));
+    await this.#counts(whole.at(-1));
   }
 
   /** Decodes a segment and reads the counters: is the frame that time says the one that the picture shows? */

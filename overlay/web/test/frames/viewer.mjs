@@ -103,7 +103,9 @@ export class Viewer {
 
   stuck() {
     return this.page.evaluate(() => {
-      const { currentTime, readyState, paused, seeking, buffered, error } = document.getElementById('video');
+      const video = document.getElementById('video');
+      if (!video) return `the page has no video: ${document.body.innerText}`;
+      const { currentTime, readyState, paused, seeking, buffered, error } = video;
       const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
       return JSON.stringify({
         frame: window.recorder.frame, currentTime, readyState, paused, seeking, ranges, error: error?.message,
