@@ -130,7 +130,10 @@ describe('cards on the watch page', { timeout: 120000, concurrency: 3 }, () => {
     await shown(page, 'main', 'lamp');
     const link = await page.$eval('.card a', ({ href, target, rel }) => ({ href, target, rel }));
     assert.deepEqual(link, { href: `${shop}/lamp`, target: '_blank', rel: 'noopener noreferrer' });
-    assert.equal(await page.$eval('.card-prior', (prior) => getComputedStyle(prior).textDecorationLine), 'line-through');
+    await page.waitForFunction(() => {
+      const prior = document.querySelector('.card-prior');
+      return prior !== null && getComputedStyle(prior).textDecorationLine === 'line-through';
+    });
     await page.waitForFunction(() => document.querySelector('.card img').naturalWidth === 1);
 
     const seen = await whole(page);
