@@ -53,8 +53,8 @@ export class Host {
   }
 
   /**
-   * Makes a change that is meant for a frame of the publisher's that lies a little ahead. ways are the names of ways: those
-   * of the publisher, "now" and "at". date tells when a frame is taken.
+   * Makes a change that is meant for a frame of the publisher's that lies a little ahead, or for a later one where that has
+   * gone meanwhile. ways are the names of ways: those of the publisher, "now" and "at". date tells when a frame is taken.
    */
   async change(publisher, frame, ways, date) {
     const act = acts[this.#act++ % acts.length];
@@ -78,12 +78,13 @@ export class Host {
       Object.assign(meant, { frame: null, before: publisher.last, way: 'API, at once' });
     } else if (way === 'at') {
       await publisher.sent(frame - 12);
+      meant.frame = Math.max(frame, publisher.last + 6);
       // A little before the picture is taken, so that rounding to milliseconds does not matter: the first one after counts.
-      await api[act](new Date(date(frame) - 15).toISOString());
+      await api[act](new Date(date(meant.frame) - 15).toISOString());
       meant.way = 'API, at a time';
     } else {
       const command = { show: { slot: 'main', card }, patch: { card, patch }, hide: { slot: 'main' } }[act];
-      publisher.send(frame, way, { pushcart: act, ...command });
+      meant.frame = publisher.send(frame, way, { pushcart: act, ...command });
       meant.way = way;
     }
     this.meant.push(meant);

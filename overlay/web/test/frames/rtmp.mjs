@@ -80,9 +80,11 @@ export class Publisher {
     this.waiting = [];
   }
 
-  /** Has a command travel with a frame. */
+  /** Has a command travel with a frame, or with the next one if that has gone. Returns which it is. */
   send(frame, way, command) {
-    this.plan.set(frame, [...(this.plan.get(frame) ?? []), { way, command }]);
+    const at = Math.max(frame, this.last + 1);
+    this.plan.set(at, [...(this.plan.get(at) ?? []), { way, command }]);
+    return at;
   }
 
   /** Connects and publishes from the next key frame on. */

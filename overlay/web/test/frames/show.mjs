@@ -55,7 +55,7 @@ export class Show {
     for (let i = 0; i < count; i++) {
       await this.publisher.sent(frame - step);
       await this.host.change(this.publisher, frame, ways, (f) => this.date(f));
-      frame = Math.max(frame + step, this.publisher.last + 5);
+      frame = Math.max(frame, this.publisher.last) + step;
     }
     this.last = frame;
     await this.publisher.sent(frame);
