@@ -428,3 +428,28 @@ func TestClockFollowsTheFrames(t *testing.T) {
 		t.Errorf("clock %v, want the last frame's %v", got, want)
 	}
 }
+
+// TestTheStateIsToldWhereverPlayersJoin: with two key frames a segment, in both parts that decoding can start with.
+func TestTheStateIsToldWhereverPlayersJoin(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.Announce(state(1, "a"))
+	g.play(shape{seconds: 10, frames: constantRate(25), gop: 1, audio: true, from: 100})
+	told := map[window.Position]bool{}
+	for _, e := range g.emsgs("video") {
+		told[window.Position{MSN: e.msn, Part: e.part}] = true
+	}
+	joins := 0
+	for _, s := range g.rendition("video").Segments {
+		for n, p := range s.Parts {
+			if p.Independent {
+				if joins++; !told[window.Position{MSN: s.MSN, Part: n}] {
+					t.Errorf("part %d.%d can be joined at and does not tell the state", s.MSN, n)
+				}
+			}
+		}
+	}
+	if joins < 10 {
+		t.Errorf("%d parts can be joined at", joins)
+	}
+}

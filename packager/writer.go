@@ -89,6 +89,9 @@ func (w *writer) add(f *stream.Frame) {
 // and its composition offset takes up the difference, so that presentation times are exact.
 func (w *writer) close(end window.Ticks, next int64) {
 	w.p.settle(w)
+	if w.repeatAs == 0 && w == w.p.lead && w.r.Video && w.samples[0].Key {
+		w.repeatAs = w.p.newID() // players join at each part that decoding can start with
+	}
 	end = min(end, w.end+w.p.target)
 	next = min(next, stream.Rescale(end, window.Rate, w.track.ClockRate))
 	decode := w.decode

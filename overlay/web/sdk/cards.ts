@@ -24,9 +24,6 @@ interface Display extends Shown {
   readonly since: number | null;
 }
 
-/** Just before the first state that is known, what is shown stays; s. */
-const backStep = 0.1;
-
 /** A state as the timeline has it or, unsigned, as date ranges make it up. */
 type Standing = Pick<Entry, 'time' | 'slots' | 'verified'>;
 
@@ -194,12 +191,8 @@ export class CardsOf extends (EventTarget as new () => CardsTarget) implements C
   /** The state at a time; null when nothing can be said of it, and what is shown stays. */
   private standing(time: number): Standing | null {
     const { timeline, ranged } = this;
-    if (timeline.size > 0) {
-      const at = timeline.at(time);
-      // Before the first state that is known it could be any. A player that starts may step back by a picture, though.
-      if (at || time > timeline.first - backStep) return at;
-      return { time, slots: new Map(), verified: true };
-    }
+    // Before the first state that is known it could be any.
+    if (timeline.size > 0) return timeline.at(time) ?? { time, slots: new Map(), verified: true };
     return this.unsigned && ranged.size > 0 ? { time, slots: ranged.at(time), verified: false } : null;
   }
 

@@ -57,11 +57,6 @@ export class Timeline {
     this.entries.length = 0;
   }
 
-  /** The time of the first entry; NaN without one. */
-  get first(): number {
-    return this.entries[0]?.time ?? NaN;
-  }
-
   /** The last entry at or before a time; null before the first. */
   at(time: number): Entry | null {
     return this.entries[this.behind(time) - 1] ?? null;
