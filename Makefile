@@ -40,7 +40,8 @@ check: ## formatting and static analysis
 	$(GO) tool staticcheck ./...
 
 unit: ## unit, conformance and real-client tests, with the race detector
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /internal/e2e)
+	$(GO) test -race -timeout 20m ./internal/e2e # by itself: its publishers and players keep to the clock
 
 browser: build ## the watch page in Chromium
 	cd overlay/web && npm test

@@ -5,6 +5,8 @@ import { judge, percentile, Truth } from './measure.mjs';
 
 /** Where pages are told of fewer of the pictures than this share, the machine has no time to show them when they are due. */
 const enough = 0.95;
+/** From as many changes on a group is judged at p95. */
+const many = 60;
 
 export class Report {
   #tapes = [];
@@ -113,6 +115,7 @@ export class Report {
   #judgeChanges() {
     const changes = (tape) => tape.changes;
     const groups = [
+      ['all', this.#all.flatMap(changes)],
       ...this.#groups(changes, ({ situation }) => situation),
       ...this.#groups(changes, ({ player }) => player),
       ...this.#groups(changes, (_, { way }) => way),
@@ -121,9 +124,11 @@ export class Report {
     for (const [name, items] of groups) {
       const exact = items.filter((item) => item.exact);
       assert.ok(exact.length >= 8, `${name}: only ${exact.length} changes could be judged`);
-      const [told, late] = [percentile(of(items, 'told'), 0.95), percentile(of(exact, 'late'), 0.95)];
-      assert.ok(told <= 1, `${name}: at p95 pages were told of ${told} pictures before the card was there`);
-      assert.ok(late <= 1, `${name}: at p95 cards are ${late} frames late`);
+      // Of few changes the p95 is the worst but one: a single document that was slow to come would decide.
+      const share = items.length < many ? 0.9 : 0.95;
+      const [told, late] = [percentile(of(items, 'told'), share), percentile(of(exact, 'late'), share)];
+      assert.ok(told <= 1, `${name}: at p${100 * share} pages were told of ${told} pictures before the card was there`);
+      assert.ok(late <= 1, `${name}: at p${100 * share} cards are ${late} frames late`);
     }
   }
 
