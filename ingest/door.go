@@ -3,15 +3,17 @@
 package ingest
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"net/url"
 
 	"pushcart/internal/stream"
 )
 
 // Request is what a publisher says of itself when it knocks.
 type Request struct {
-	// Protocol as users know it: "rtmp", "rtmps".
+	// Protocol as users know it: "rtmp", "rtmps", "rtsp", "rtsps", "srt", "whip".
 	Protocol string
 	// Remote is the publisher's address.
 	Remote netip.AddrPort
@@ -21,6 +23,9 @@ type Request struct {
 	Key string
 	// Agent is the publishing program's own name for itself, "" when it has none.
 	Agent string
+	// Pulled tells that the node itself went to fetch the stream, because its operator asked for that: no key is needed, and
+	// Remote is the source's address.
+	Pulled bool
 	// Kick is called at most once, from any goroutine, when the session must end because of something that happened
 	// elsewhere: a takeover, a shutdown. It must not block and must not call back into the session.
 	Kick func(*Refusal)
@@ -73,10 +78,13 @@ type Publication interface {
 	// Name of the stream that is published, which may differ from Request.Stream when a key stood for it.
 	Name() string
 	// SetTrack declares a track, or replaces the one of the same ID after a change of codec data. To be called as soon
-	// as the codec data is known, before the first frame.
+	// as the codec data is known, before the first frame. A video track whose codec the node cannot deliver is a *Refusal;
+	// an audio track like that is taken, and told of in the stream's advice. The door fills in Language and Name where they
+	// are configured.
 	SetTrack(*stream.Track) error
 	// Write takes one frame with the publisher's own timestamps, unwrapped to 64 bits, in ticks of the track's
-	// ClockRate, from any origin, one origin for all tracks. Era is ignored and Wall may be zero. The frame and its
+	// ClockRate, from any origin, one origin for all tracks. Era is ignored. Wall is the time of capture where the publisher
+	// tells it, else zero; the door does without one that cannot be true. The frame and its
 	// payload are lent for the call. An error is a *Refusal and ends the session.
 	Write(*stream.Frame) error
 	// WriteData takes a timed message, for good. PTS is the publisher's time of the message, in 1/90,000 s, by the clock of
@@ -103,4 +111,25 @@ const (
 	DropOldTime        DropReason = "time_went_back"
 	DropLargeMessage   DropReason = "message_too_large"
 	DropExcessMessage  DropReason = "too_many_messages"
+	DropLost           DropReason = "packets_lost" // an access unit of which packets are missing
+	DropExcessTrack    DropReason = "too_many_tracks"
 )
+
+// Pull asks for a stream to be fetched from a camera or an encoder.
+type Pull struct {
+	// Stream is the name under which it is published.
+	Stream string
+	// URL of the source, with user and password where it wants them: they are not for logs, metrics or errors.
+	URL *url.URL
+	// Transport is "udp" or "tcp" for RTSP, or "" for the first of them that works.
+	Transport string
+	// Redirects tells that a redirect to another host may be followed.
+	Redirects bool
+}
+
+// Puller fetches streams by one protocol.
+type Puller interface {
+	// Pull fetches the stream and publishes it until the source ends it, it fails, or ctx ends; everything that it started
+	// has ended then. Errors are sentences without credentials.
+	Pull(context.Context, Pull) error
+}

@@ -36,7 +36,7 @@ type binder struct {
 	timeline *timeline
 	out      func(*stream.Data) error
 
-	track    int  // ID of the track whose frames messages belong to: video, or audio where there is no video
+	track    int  // ID of the track whose frames messages belong to: the leading video, or audio where there is no video
 	video    bool // it is video
 	declared bool // it is set
 
@@ -65,7 +65,7 @@ func newBinder(tl *timeline, out func(*stream.Data) error) *binder {
 
 // declare tells of a track.
 func (b *binder) declare(t *stream.Track) {
-	if !b.declared || t.Video() && !b.video {
+	if !b.declared || t.Video() && (!b.video || t.ID < b.track) {
 		b.track, b.video, b.declared = t.ID, t.Video(), true
 		b.first = b.count // what is remembered are another track's frames
 	}

@@ -3,6 +3,8 @@ package ingest
 import (
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +25,11 @@ type Options struct {
 	Settings func() Settings
 	Metrics  *Metrics
 	Log      *slog.Logger
+	// Deliverable tells whether viewers can get a codec; nil is all of them.
+	Deliverable func(stream.Codec) bool
+	// Label gives the configured language and name of an audio track of a stream, "" for what the publisher's word stands; nil
+	// configures none.
+	Label func(name string, t *stream.Track) (language, label string)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -35,8 +42,17 @@ func NewDoor(opt Options) *Door {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Deliverable == nil {
+		opt.Deliverable = func(stream.Codec) bool { return true }
+	}
+	if opt.Label == nil {
+		opt.Label = func(string, *stream.Track) (language, label string) { return "", "" }
+	}
 	return &Door{opt: opt}
 }
+
+// pulled begins the credential of streams that the node fetches: a source takes its own stream over, and nobody else's.
+const pulled = "pulled:"
 
 // loopback is the credential of publishers on this host while no key is configured.
 const loopback = "loopback"
@@ -46,7 +62,7 @@ func (d *Door) Open(req Request) (Publication, error) {
 	p, err := d.open(req)
 	if err != nil {
 		d.opt.Metrics.refused(req.Protocol, err.Reason)
-		d.opt.Log.Warn("publisher refused", "protocol", req.Protocol, "remote", req.Remote, "stream", d.printable(req.Stream),
+		d.opt.Log.Warn("publisher refused", "protocol", req.Protocol, "remote", req.Remote, "stream", d.printable(req),
 			"reason", string(err.Reason), "message", err.Message)
 		return nil, err
 	}
@@ -54,9 +70,9 @@ func (d *Door) Open(req Request) (Publication, error) {
 }
 
 // printable hides what may be a bare secret.
-func (d *Door) printable(name string) string {
-	if d.opt.Hub.Get(name) != nil || d.opt.Keys.Load().Empty() {
-		return name
+func (d *Door) printable(req Request) string {
+	if req.Pulled || d.opt.Hub.Get(req.Stream) != nil || d.opt.Keys.Load().Empty() {
+		return req.Stream
 	}
 	return "(withheld)"
 }
@@ -66,7 +82,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	p := &publication{door: d, name: name, protocol: req.Protocol, trusted: credential != loopback}
+	p := &publication{door: d, name: name, protocol: req.Protocol, trusted: credential != loopback, videos: map[int]*videoGate{}}
 	s, err := d.opt.Hub.Publish(name, stream.Publisher{
 		Credential: credential, Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
 		Kick: func(cause error) { p.kicked(req, cause) },
@@ -93,6 +109,12 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 
 // authorise resolves who is asking and for which stream.
 func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
+	if req.Pulled {
+		if err := auth.ValidName(req.Stream); err != nil {
+			return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", clip(req.Stream), err)
+		}
+		return req.Stream, pulled + req.Stream, nil
+	}
 	keys := d.opt.Keys.Load()
 	if keys.Empty() {
 		if !req.Remote.Addr().Unmap().IsLoopback() {
@@ -132,11 +154,19 @@ type publication struct {
 	log      *slog.Logger
 	time     *timeline
 	messages *binder
-	trusted  bool  // let in by a configured key
-	keyless  int64 // DTS of the first video frame while no key frame came, in ticks
-	waiting  bool  // keyless is set
-	keyed    bool  // a key frame came
+	trusted  bool // let in by a configured key
+	tracks   trackList
+	videos   map[int]*videoGate
+	capture  captureClock
 	closing  sync.Once
+}
+
+// videoGate keeps a video track's frames back until a key frame: its first one, or the next one after a frame that was dropped.
+type videoGate struct {
+	keyed   bool  // a key frame came
+	waiting bool  // frames come without one
+	last    int64 // DTS of the last of them, in ticks
+	waited  int64 // how long they have come, in ticks; the clock may jump meanwhile
 }
 
 func (p *publication) kicked(req Request, cause error) {
@@ -151,12 +181,16 @@ func (p *publication) Name() string { return p.name }
 
 // SetTrack implements Publication.
 func (p *publication) SetTrack(t *stream.Track) error {
+	if t.Video() && !p.door.opt.Deliverable(t.Codec) {
+		return Refuse(ReasonUnsupportedCodec, "%s video cannot be delivered over HLS: set the encoder to H.264.", t.Codec)
+	}
+	t = p.tracks.use(t, p.labelled(t))
 	if err := p.session.SetTrack(t); err != nil {
 		return gone(err)
 	}
 	p.messages.declare(t)
 	p.log.Info("track", "id", t.ID, "codec", t.Codec.String(), "codecs", t.CodecString,
-		"width", t.Width, "height", t.Height, "sample_rate", t.SampleRate, "channels", t.Channels)
+		"width", t.Width, "height", t.Height, "sample_rate", t.SampleRate, "channels", t.Channels, "language", t.Language, "name", t.Name)
 	return nil
 }
 
@@ -178,15 +212,27 @@ func (p *publication) Write(f *stream.Frame) error {
 		p.Drop(DropDamaged)
 		return nil
 	}
-	if f.Track.Video() && !p.keyed {
-		if !f.Key {
-			return p.noKey(f)
+	if f.Track.Video() {
+		g := p.gate(f.Track.ID)
+		if !g.keyed && !f.Key {
+			return p.noKey(g, f)
 		}
-		p.keyed = true
+		g.keyed = true
+	}
+	f.Track = p.tracks.used(f.Track)
+	if err := p.tracks.hopeless(f); err != nil {
+		return err
 	}
 	now := p.door.opt.Now()
+	if off, bad := p.capture.check(f, now); bad {
+		p.session.ClockOff(off)
+		p.log.Warn("the publisher's clock is wrong; its capture times are not used", "ahead", off)
+	}
 	if !p.time.place(f, now) {
 		p.Drop(DropOldTime)
+		if f.Track.Video() { // the next ones refer to it
+			*p.gate(f.Track.ID) = videoGate{}
+		}
 		return nil
 	}
 	if err := p.session.Write(f); err != nil {
@@ -199,13 +245,26 @@ func (p *publication) Write(f *stream.Frame) error {
 	return nil
 }
 
-// noKey drops video that cannot be decoded, up to a limit.
-func (p *publication) noKey(f *stream.Frame) error {
-	if !p.waiting {
-		p.waiting, p.keyless = true, f.DTS
+// gate returns a video track's.
+func (p *publication) gate(id int) *videoGate {
+	g := p.videos[id]
+	if g == nil {
+		g = &videoGate{}
+		p.videos[id] = g
 	}
+	return g
+}
+
+// noKey drops video that cannot be decoded, up to a limit unless another video track can be seen.
+func (p *publication) noKey(g *videoGate, f *stream.Frame) error {
+	if step := f.DTS - g.last; g.waiting && step > 0 && stream.Rescale(step, f.Track.ClockRate, 90000) <= maxStep {
+		g.waited += step
+	}
+	g.waiting, g.last = true, f.DTS
 	limit := p.door.opt.Settings().KeyframeTimeout
-	if waited := time.Duration(stream.Rescale(f.DTS-p.keyless, f.Track.ClockRate, int(time.Second))); limit > 0 && waited >= limit {
+	waited := time.Duration(stream.Rescale(g.waited, f.Track.ClockRate, int(time.Second)))
+	seen := func(g *videoGate) bool { return g.keyed }
+	if limit > 0 && waited >= limit && !slices.ContainsFunc(slices.Collect(maps.Values(p.videos)), seen) {
 		return Refuse(ReasonNoKeyframe, "No keyframe came in %d seconds of video. Set the encoder's keyframe interval to 2 seconds.", int(limit.Seconds()))
 	}
 	p.Drop(DropBeforeKeyframe)
@@ -223,6 +282,9 @@ func (p *publication) WriteData(d *stream.Data) error {
 
 // Drop implements Publication.
 func (p *publication) Drop(reason DropReason) {
+	if reason == DropBeforeConfig {
+		p.tracks.expecting = true
+	}
 	p.session.Drop(string(reason))
 	p.door.opt.Metrics.dropped(reason)
 }

@@ -181,7 +181,9 @@ func (tl *timeline) paused(t *trackTime, raw int64, now time.Time) bool {
 	for _, o := range tl.tracks {
 		if o != t && o.era == tl.era && o.at.Sub(t.at) > time.Second {
 			off := t.offset + raw - o.rawDTS - o.offset - stream.Rescale(int64(now.Sub(o.at)), int(time.Second), 90000)
-			return off >= -maxApart && off <= maxApart
+			if off >= -maxApart && off <= maxApart {
+				return true
+			}
 		}
 	}
 	return false

@@ -1,7 +1,12 @@
 package rtmp
 
 import (
+	"strconv"
+
+	"github.com/bluenviron/gortmplib/pkg/amf0"
+
 	"pushcart/ingest"
+	"pushcart/ingest/feed"
 	"pushcart/internal/stream"
 )
 
@@ -27,13 +32,11 @@ import (
 
 // data hands a timed message on.
 func (s *session) data(at uint32, body []byte) error {
-	if len(body) > largestData {
-		s.pub.Drop(ingest.DropLargeMessage)
-		return nil
-	}
-	if s.tooMuchData() {
-		return nil
-	}
+	return s.feed.Data(len(body), func() *stream.Data { return s.readData(at, body) })
+}
+
+// readData reads a timed message; nil is one that is not passed on.
+func (s *session) readData(at uint32, body []byte) *stream.Data {
 	// Data of AMF3 sessions has a zero in front of AMF0 values; no AMF0 message begins with the number 0.
 	if len(body) > 0 && body[0] == 0 {
 		body = body[1:]
@@ -49,7 +52,9 @@ func (s *session) data(at uint32, body []byte) error {
 	}
 	name := str(args, 0)
 	switch name {
-	case stream.DataMeta, stream.DataText, stream.DataCue, stream.DataCard:
+	case stream.DataMeta:
+		s.label(obj(args, 1))
+	case stream.DataText, stream.DataCue, stream.DataCard:
 	default:
 		s.ignore(ignoredDataName)
 		return nil
@@ -58,37 +63,31 @@ func (s *session) data(at uint32, body []byte) error {
 	for _, v := range args[1:] {
 		d.Values = append(d.Values, plain(v))
 	}
-	return s.pub.WriteData(&d)
+	return &d
 }
 
-// userData hands on what came within the picture of a time.
-func (s *session) userData(dts int64) error {
-	texts, lost := s.vid.UserData()
-	for range lost {
-		s.ignore(ignoredData)
-		s.pub.Drop(ingest.DropUnknownMessage)
-	}
-	for _, text := range texts {
-		if s.tooMuchData() {
+// label keeps what onMetaData tells of audio tracks (Enhanced RTMP v2, "Enhancing onMetaData"): in audioTrackIdInfoMap, objects by
+// track number. The specification leaves the names of their members open; these are the usual ones. Tracks that were declared
+// before keep what they have.
+func (s *session) label(meta amf0.Object) {
+	v, _ := meta.Get("audioTrackIdInfoMap")
+	for _, e := range obj(amf0.Data{v}, 0) {
+		n, err := strconv.Atoi(e.Key)
+		if err != nil || n < 0 || n >= mostTracks {
 			continue
 		}
-		d := stream.Data{Name: stream.DataSEI, PTS: dts, Values: []any{string(text)}}
-		if err := s.pub.WriteData(&d); err != nil {
-			return err
+		info := obj(amf0.Data{e.Value}, 0)
+		l := feed.Label{}
+		for _, key := range [...]string{"language", "lang"} {
+			if text, ok := info.GetString(key); ok && l.Language == "" {
+				l.Language = text
+			}
 		}
+		for _, key := range [...]string{"name", "title", "label"} {
+			if text, ok := info.GetString(key); ok && l.Name == "" {
+				l.Name = text
+			}
+		}
+		s.labels[n] = l
 	}
-	return nil
-}
-
-// tooMuchData counts a message, or drops it because there are too many: each one costs far more than its bytes.
-func (s *session) tooMuchData() bool {
-	now := s.levelAt
-	s.dataLevel = max(0, s.dataLevel-now.Sub(s.dataAt).Seconds()*mostData)
-	s.dataAt = now
-	if s.dataLevel+1 > mostData {
-		s.pub.Drop(ingest.DropExcessMessage)
-		return true
-	}
-	s.dataLevel++
-	return false
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pushcart/ingest"
+	"pushcart/ingest/feed"
 	"pushcart/internal/auth"
 	"pushcart/internal/stream"
 )
@@ -83,9 +84,9 @@ func TestLargeData(t *testing.T) {
 		return marshal(t, "onTextData", strings.Repeat("x", size-len(marshal(t, "onTextData", ""))))
 	}
 	p := published(t, func(c *client) {
-		c.send(typeDataAMF0, 0, text(largestData))
-		c.send(typeDataAMF0, 0, text(largestData+1))
-		c.send(typeAggregate, 0, flvTag(typeDataAMF0, 0, text(largestData+1)))
+		c.send(typeDataAMF0, 0, text(feed.LargestMessage))
+		c.send(typeDataAMF0, 0, text(feed.LargestMessage+1))
+		c.send(typeAggregate, 0, flvTag(typeDataAMF0, 0, text(feed.LargestMessage+1)))
 		c.send(typeDataAMF0, 0, bytes.Repeat([]byte{amfNull}, 1<<20))
 	})
 	if len(p.data) != 1 || p.drops[ingest.DropLargeMessage] != 3 {

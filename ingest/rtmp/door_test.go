@@ -20,6 +20,8 @@ type fakeDoor struct {
 	onOpen func(ingest.Request)
 	// limit ends a publication with a refusal after so many frames; 0 never does.
 	limit int
+	// undeliverable is a codec that tracks may not have.
+	undeliverable stream.Codec
 
 	mu     sync.Mutex
 	pubs   []*fakePub
@@ -37,7 +39,7 @@ func (d *fakeDoor) Open(r ingest.Request) (ingest.Publication, error) {
 			return nil, refusal
 		}
 	}
-	p := &fakePub{request: r, limit: d.limit, drops: map[ingest.DropReason]int{}, closed: make(chan struct{})}
+	p := &fakePub{request: r, limit: d.limit, undeliverable: d.undeliverable, drops: map[ingest.DropReason]int{}, closed: make(chan struct{})}
 	d.mu.Lock()
 	d.pubs = append(d.pubs, p)
 	d.mu.Unlock()
@@ -54,6 +56,8 @@ type fakePub struct {
 	limit   int
 	closed  chan struct{}
 
+	undeliverable stream.Codec
+
 	mu     sync.Mutex
 	tracks []*stream.Track
 	frames []stream.Frame
@@ -68,6 +72,9 @@ func (p *fakePub) Name() string { return p.request.Stream }
 func (p *fakePub) SetTrack(t *stream.Track) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if t.Codec == p.undeliverable {
+		return ingest.Refuse(ingest.ReasonUnsupportedCodec, "%s cannot be delivered", t.Codec)
+	}
 	p.tracks = append(p.tracks, t)
 	return nil
 }

@@ -3,6 +3,8 @@ package rtmp
 import (
 	"fmt"
 
+	"pushcart/ingest"
+	"pushcart/ingest/feed"
 	"pushcart/internal/stream"
 )
 
@@ -22,7 +24,6 @@ const (
 // Multitrack types.
 const (
 	oneTrack         = 0
-	manyTracks       = 1
 	manyTracksCodecs = 2
 )
 
@@ -77,91 +78,92 @@ func (h *exHeader) modifiers() {
 
 // exTrack is one track's share of an enhanced tag.
 type exTrack struct {
+	number int
 	fourCC string
 	packet byte
 	body   []byte
 }
 
-// track finds the share of track 0; ok is false when there is none. others tells of more tracks.
-func (h *exHeader) track(multitrack byte) (t exTrack, ok, others bool) {
+// tracks calls take for each track's share, and lost for a track whose share does not fit into the tag, until one of them fails.
+// multitrack is the packet type that says that there may be several.
+func (h *exHeader) tracks(multitrack byte, take func(exTrack) error, lost func(number int)) error {
 	if h.packet != multitrack {
-		return exTrack{fourCC: string(h.take(4)), packet: h.packet, body: h.b}, !h.bad, false
+		x := exTrack{fourCC: string(h.take(4)), packet: h.packet, body: h.b}
+		if h.bad {
+			return nil
+		}
+		return take(x)
 	}
-	kinds := h.u(1)
-	h.packet = byte(kinds & 15)
+	kind := h.u(1)
+	packet := byte(kind & 15)
+	kind >>= 4
 	var common string
-	if kinds>>4 != manyTracksCodecs {
+	if kind != manyTracksCodecs {
 		common = string(h.take(4))
 	}
 	for len(h.b) > 0 && !h.bad {
-		cc := common
-		if kinds>>4 == manyTracksCodecs {
-			cc = string(h.take(4))
+		x := exTrack{fourCC: common, packet: packet}
+		if kind == manyTracksCodecs {
+			x.fourCC = string(h.take(4))
 		}
-		id := h.u(1)
+		x.number = h.u(1)
+		if h.bad {
+			return nil
+		}
 		size := len(h.b)
-		if kinds>>4 != oneTrack {
+		if kind != oneTrack {
 			size = h.u(3)
 		}
-		body := h.take(size)
-		switch {
-		case h.bad:
-		case id == 0:
-			t, ok = exTrack{fourCC: cc, packet: h.packet, body: body}, true
-		default:
-			others = true
+		if x.body = h.take(size); h.bad {
+			lost(x.number)
+			return nil
+		}
+		if err := take(x); err != nil {
+			return err
 		}
 	}
-	return t, ok, others
-}
-
-// otherTrack counts what is not track 0, and says so once.
-func (s *session) otherTrack() {
-	s.ignore(ignoredTrack)
-	if !s.otherTracks {
-		s.otherTracks = true
-		s.log.Warn("the publisher sends several tracks of a kind; only the first one is used")
-	}
+	return nil
 }
 
 // exVideo takes an enhanced video message.
 func (s *session) exVideo(at uint32, body []byte) error {
 	h := exHeader{b: body[1:], packet: body[0] & 15}
 	h.modifiers()
-	if body[0]>>4&7 == frameCommand && h.packet != exMetadata {
+	if body[0]>>4&7 == frameCommand && h.packet != exMetadata || h.packet == exMetadata || h.packet == exMPEG2Start {
 		s.ignore(ignoredPacket)
 		return nil
 	}
-	if h.packet == exMetadata || h.packet == exMPEG2Start {
+	err := h.tracks(exMultitrack, func(x exTrack) error { return s.exVideoTrack(&h, at, x) },
+		func(n int) { s.videoTrack(n).Lost(ingest.DropDamaged) })
+	if h.bad {
 		s.ignore(ignoredPacket)
-		return nil
 	}
-	x, ok, others := h.track(exMultitrack)
-	if others {
-		s.otherTrack()
-	}
-	if !ok {
-		if h.bad {
-			s.ignore(ignoredPacket)
-		}
-		return nil
-	}
-	t := tag{time: at, nanos: h.nanos, payload: x.body}
+	return err
+}
+
+// exVideoTrack takes one track's share of an enhanced video message.
+func (s *session) exVideoTrack(h *exHeader, at uint32, x exTrack) error {
+	t := tag{track: x.number, time: at, nanos: h.nanos, payload: x.body}
+	composed := false // a composition time stands in front
 	switch x.fourCC {
 	case "avc1":
-		t.codec = stream.H264
+		t.codec, composed = stream.H264, true
 	case "hvc1":
-		t.codec = stream.HEVC
+		t.codec, composed = stream.HEVC, true
 	case "av01":
 		t.codec = stream.AV1
+	case "vp09":
+		t.codec = stream.VP9
+	case "vp08":
+		t.codec = stream.VP8
 	default:
-		return unsupported(exName(x.fourCC)+" video", insteadVideo)
+		return feed.Unsupported(exName(x.fourCC)+" video", feed.InsteadVideo)
 	}
 	switch x.packet {
 	case exSequenceStart:
 		return s.videoConfig(t)
 	case exCodedFrames:
-		if t.codec != stream.AV1 {
+		if composed {
 			if len(t.payload) < 3 {
 				s.ignore(ignoredEmpty)
 				return nil
@@ -182,17 +184,17 @@ func (s *session) exVideo(at uint32, body []byte) error {
 func (s *session) exAudio(at uint32, body []byte) error {
 	h := exHeader{b: body[1:], packet: body[0] & 15}
 	h.modifiers()
-	x, ok, others := h.track(exAudioTracks)
-	if others {
-		s.otherTrack()
+	err := h.tracks(exAudioTracks, func(x exTrack) error { return s.exAudioTrack(&h, at, x) },
+		func(n int) { s.audioTrack(n).Lost(ingest.DropDamaged) })
+	if h.bad {
+		s.ignore(ignoredPacket)
 	}
-	if !ok {
-		if h.bad {
-			s.ignore(ignoredPacket)
-		}
-		return nil
-	}
-	t := tag{time: at, nanos: h.nanos, payload: x.body}
+	return err
+}
+
+// exAudioTrack takes one track's share of an enhanced audio message.
+func (s *session) exAudioTrack(h *exHeader, at uint32, x exTrack) error {
+	t := tag{track: x.number, time: at, nanos: h.nanos, payload: x.body}
 	switch x.fourCC {
 	case "mp4a":
 		t.codec = stream.AAC
@@ -201,7 +203,7 @@ func (s *session) exAudio(at uint32, body []byte) error {
 	case ".mp3":
 		t.codec = stream.MP3
 	default:
-		return unsupported(exName(x.fourCC)+" audio", insteadAudio)
+		return feed.Unsupported(exName(x.fourCC)+" audio", feed.InsteadAudio)
 	}
 	switch x.packet {
 	case exSequenceStart:
@@ -218,10 +220,6 @@ func (s *session) exAudio(at uint32, body []byte) error {
 // exName names a FourCC for people.
 func exName(fourCC string) string {
 	switch fourCC {
-	case "vp08":
-		return "VP8"
-	case "vp09":
-		return "VP9"
 	case "vvc1":
 		return "VVC"
 	case "ac-3":

@@ -128,7 +128,7 @@ func TestEnhancedTags(t *testing.T) {
 				c.send(typeVideo, 40, join(0xA3, test.fourCC, samples[1]))
 				// 1,000,000 ns later than 80 ms.
 				c.send(typeVideo, 80, join(0xA7, 2, 0x0F, 0x42, 0x40, 0x03, test.fourCC, samples[2]))
-				// One track of many, and a second one to pass over.
+				// One track of many, and a second one without codec data.
 				c.send(typeVideo, 120, join(0xA6, 0x03, test.fourCC, 0, samples[3]))
 				c.send(typeVideo, 120, join(0xA6, 0x03, test.fourCC, 1, samples[3]))
 				// Two tracks in one message.
@@ -143,7 +143,7 @@ func TestEnhancedTags(t *testing.T) {
 			if len(p.tracks) != 1 || p.tracks[0].Codec != test.codec || p.tracks[0].Width != 96 {
 				t.Fatalf("tracks %+v", p.tracks)
 			}
-			if len(p.frames) != 6 || len(p.drops) != 0 {
+			if len(p.frames) != 6 || len(p.drops) != 1 || p.drops[ingest.DropBeforeConfig] != 3 { // track 1 has no codec data
 				t.Fatalf("%d frames, drops %v", len(p.frames), p.drops)
 			}
 			for i, f := range p.frames {
@@ -331,8 +331,7 @@ func TestUnsupportedCodecs(t *testing.T) {
 		"Sorenson H.263 video": {typeVideo, join(0x22, 1)},
 		"VP6 video":            {typeVideo, join(0x14, 1)},
 		"FLV codec 13":         {typeVideo, join(0x1D, 1, 2, 3, 4, 5)},
-		"VP9 video":            {typeVideo, join(0x90, "vp09", 1)},
-		"VP8 video":            {typeVideo, join(0x91, "vp08", 1)},
+		"VVC video":            {typeVideo, join(0x90, "vvc1", 1)},
 		`"abcd" video`:         {typeVideo, join(0x91, "abcd", 1)},
 		"Speex audio":          {typeAudio, join(0xB2, 1)},
 		"G.711 audio":          {typeAudio, join(0x72, 1)},

@@ -39,13 +39,12 @@ const (
 	ignoredDataName     ignored = "unknown_data"
 	ignoredSharedObject ignored = "shared_object"
 	ignoredUnasked      ignored = "media_before_publish"
-	ignoredTrack        ignored = "other_track"
 	ignoredPacket       ignored = "unknown_packet"
 	ignoredEmpty        ignored = "empty_frame"
 )
 
 var ignoredKinds = []ignored{ignoredType, ignoredCommand, ignoredEvent, ignoredData, ignoredDataName,
-	ignoredSharedObject, ignoredUnasked, ignoredTrack, ignoredPacket, ignoredEmpty}
+	ignoredSharedObject, ignoredUnasked, ignoredPacket, ignoredEmpty}
 
 // refusalReasons are the label values of pushcart_rtmp_refusals_total; whatever else a door may think of is "other".
 var refusalReasons = []ingest.Reason{ingest.ReasonBadKey, ingest.ReasonNoKeys, ingest.ReasonBadName,

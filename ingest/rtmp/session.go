@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 
 	"pushcart/ingest"
+	"pushcart/ingest/feed"
 )
 
 // streamID is the message stream that createStream hands out: one, since a connection publishes one stream.
@@ -153,7 +155,7 @@ func (s *session) wrongApp(id float64, app string) error {
 // Command").
 func serverProperties() amf0.Object {
 	const canForward = 4.0
-	const modEx, nanoOffset = 4, 8
+	const multitrack, modEx, nanoOffset = 2, 4, 8
 	return amf0.Object{
 		{Key: "fmsVer", Value: "FMS/3,0,1,123"},
 		{Key: "capabilities", Value: 31.0},
@@ -162,7 +164,7 @@ func serverProperties() amf0.Object {
 			{Key: "avc1", Value: canForward}, {Key: "hvc1", Value: canForward}, {Key: "av01", Value: canForward}}},
 		{Key: "audioFourCcInfoMap", Value: amf0.Object{
 			{Key: "mp4a", Value: canForward}, {Key: "Opus", Value: canForward}, {Key: ".mp3", Value: canForward}}},
-		{Key: "capsEx", Value: float64(modEx | nanoOffset)},
+		{Key: "capsEx", Value: float64(multitrack | modEx | nanoOffset)},
 	}
 }
 
@@ -201,7 +203,7 @@ func (s *session) publish(on uint32, target string) error {
 	}
 	s.pub, s.name, s.published = pub, pub.Name(), true
 	s.log = s.server.opt.Log.With("stream", s.name, "remote", s.remote)
-	s.tracks = tracks{}
+	s.tracks = tracks{feed: feed.New(feed.Options{Publication: pub, Log: s.log, Now: func() time.Time { return s.levelAt }})}
 	s.widen()
 	return s.out.status(on, "status", "NetStream.Publish.Start", s.name+" is now published.")
 }

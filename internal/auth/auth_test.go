@@ -306,3 +306,19 @@ func FuzzNewKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	k, err := NewKeys([]Entry{{Stream: "show", Key: "secret-of-show"}, {Stream: AnyStream, Key: "secret-of-all"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]bool{"secret-of-show": true, "secret-of-all": true, "": false, "secret": false, "show": false} {
+		if k.Known(secret) != want {
+			t.Errorf("%q is known: %v", secret, !want)
+		}
+	}
+	if (*Keys)(nil).Known("secret-of-all") {
+		t.Error("an empty set knows a secret")
+	}
+}

@@ -118,37 +118,59 @@ func putLEB128(out []byte, v int) []byte {
 	return append(out, byte(v))
 }
 
-// readOBUs walks a temporal unit. Temporal delimiters and padding go (AV1-ISOBMFF 2.4); they stand in front as a rule,
-// and then nothing is moved.
+// obuWalk is what the OBUs of a temporal unit have told so far.
+type obuWalk struct {
+	sequence []byte // payload of the last sequence header
+	picture  bool
+	key      bool // the first frame is one at which decoding can start
+	led      bool // a sequence header was put in front
+}
+
+// seeOBU looks at one OBU and tells whether it belongs into a sample: temporal delimiters and padding do not (AV1-ISOBMFF 2.4).
+func (v *Video) seeOBU(o obu, w *obuWalk) (keep bool, err error) {
+	switch o.typ {
+	case obuTemporalDelimiter, obuPadding:
+		return false, nil
+	case obuSequenceHeader:
+		w.sequence = o.payload
+		if !bytes.Equal(o.payload, v.seqOBU) {
+			if err := v.newSequence(o.payload); err != nil {
+				return false, damaged("%v", err)
+			}
+		}
+	case obuFrame, obuFrameHeader:
+		if !w.picture {
+			w.key = v.startsHere(o.payload)
+		}
+		w.picture = true
+	}
+	return true, nil
+}
+
+// finishOBUs makes a sample, without its payload, of what a temporal unit had.
+func (v *Video) finishOBUs(w *obuWalk) Sample {
+	s := Sample{Key: w.picture && w.key && v.seqOBU != nil, Changed: v.pending}
+	v.pending = false
+	return s
+}
+
+// readOBUs walks a temporal unit. What goes stands in front as a rule, and then nothing is moved.
 func (v *Video) readOBUs(tu []byte) (Sample, error) {
-	var s Sample
-	var out, sequence []byte
+	var w obuWalk
+	var out []byte
 	start := -1
-	picture, keyFrame := false, false
 	for pos := 0; pos < len(tu); {
 		o, n, err := nextOBU(tu[pos:])
 		if err != nil {
 			return Sample{}, err
 		}
-		end := pos + n
-		switch o.typ {
-		case obuTemporalDelimiter, obuPadding:
-			pos = end
-			continue
-		case obuSequenceHeader:
-			sequence = o.payload
-			if !bytes.Equal(sequence, v.seqOBU) {
-				if err := v.newSequence(sequence); err != nil {
-					return Sample{}, damaged("%v", err)
-				}
-			}
-		case obuFrame, obuFrameHeader:
-			if !picture {
-				keyFrame = v.startsHere(o.payload)
-			}
-			picture = true
+		keep, err := v.seeOBU(o, &w)
+		if err != nil {
+			return Sample{}, err
 		}
+		end := pos + n
 		switch {
+		case !keep:
 		case start < 0:
 			start, out = pos, tu[pos:end]
 		case start+len(out) == pos:
@@ -158,17 +180,16 @@ func (v *Video) readOBUs(tu []byte) (Sample, error) {
 		}
 		pos = end
 	}
-	s.Changed, v.pending = v.pending, false
-	if !picture {
-		return Sample{Changed: s.Changed}, nil
+	s := v.finishOBUs(&w)
+	if !w.picture {
+		return s, nil
 	}
 	s.Payload = out
-	s.Key = keyFrame && v.seqOBU != nil
-	if s.Key && sequence == nil {
+	if s.Key && w.sequence == nil {
 		// A sample at which decoding starts must carry the header; some encoders send it in the record alone.
-		v.scratch = appendSequence(v.scratch[:0], v.seqOBU)
-		v.scratch = append(v.scratch, out...)
-		s.Payload = v.scratch
+		whole := appendSequence(v.buffer(len(out)+len(v.seqOBU)+16), v.seqOBU)
+		v.scratch.b = append(whole, out...)
+		s.Payload = v.scratch.b
 	}
 	return s, nil
 }
@@ -178,7 +199,10 @@ func (v *Video) newSequence(payload []byte) error {
 	if err := checkSetSize(payload); err != nil {
 		return err
 	}
-	head := bytes.Clone(v.config[:4])
+	head := []byte{0x81, 0, 0, 0}
+	if len(v.config) >= len(head) {
+		copy(head, v.config)
+	}
 	if err := v.useSequence(payload, head, appendSequence(nil, payload)); err != nil {
 		return err
 	}

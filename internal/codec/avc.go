@@ -66,7 +66,35 @@ func (v *Video) keepAVC(k setKind, nal []byte) error {
 		return errors.New("a parameter set that is none")
 	}
 	v.sets.put(k, id, nal)
+	most := mostAVCSPS
+	if k == pps {
+		most = mostAVCPPS
+	}
+	v.sets.forget(k, most)
 	return nil
+}
+
+// What the record has room for (ISO/IEC 14496-15 5.3.3.1.2). There are 32 and 256 numbers.
+const (
+	mostAVCSPS = 31
+	mostAVCPPS = 255
+)
+
+// avcSetOfSlice reads which PPS a slice uses (ITU-T H.264 7.3.3).
+func avcSetOfSlice(nal []byte) (number uint64, ok bool) {
+	r := sliceHead(nal, 1)
+	r.ue() // first macroblock
+	r.ue() // type
+	number = r.ue()
+	return number, !r.bad
+}
+
+// avcSetOfPPS reads which SPS a PPS uses (ITU-T H.264 7.3.2.2).
+func avcSetOfPPS(nal []byte) (number uint64, ok bool) {
+	r := sliceHead(nal, 1)
+	r.ue()
+	number = r.ue()
+	return number, !r.bad
 }
 
 // avcSetID reads a parameter set's identifier (ITU-T H.264 7.3.2.1.1, 7.3.2.2).
@@ -97,6 +125,7 @@ func (v *Video) describeAVC() error {
 	if err := v.props.checkPicture(s.Width(), s.Height()); err != nil {
 		return fmt.Errorf("SPS: %w", err)
 	}
+	v.props.reorder = avcReorder(&s)
 	v.props.frameRate = 0
 	if s.VUI != nil && s.VUI.TimingInfo != nil {
 		// A frame is two fields, and the tick is a field's.
@@ -104,19 +133,32 @@ func (v *Video) describeAVC() error {
 	}
 	if len(v.sets[sps]) == 1 {
 		// Some muxers fill these in from their settings instead of from the SPS; decoders are chosen by them.
-		copy(v.config[1:4], first[1:4])
+		copy(v.config[1:4], avcProfile(first))
 	}
 	v.props.codecString = fmt.Sprintf("avc1.%02x%02x%02x", v.config[1], v.config[2], v.config[3])
 	return nil
 }
 
+// avcProfile returns profile, constraints and level of an SPS, without emulation prevention bytes.
+func avcProfile(nal []byte) []byte { return unescape(nal[:min(8, len(nal))])[1:4] }
+
+// avcReorder is how many pictures may precede another in decoding order and follow it in output order (ITU-T H.264 E.2.1,
+// max_num_reorder_frames). Where the SPS does not say it, none is a guess: few encoders that use B-frames leave it out.
+func avcReorder(s *h264.SPS) int {
+	if s.VUI == nil || s.VUI.BitstreamRestriction == nil || s.PicOrderCntType == 2 {
+		return 0
+	}
+	return int(min(s.VUI.BitstreamRestriction.MaxNumReorderFrames, maxReorder))
+}
+
 // rebuildAVC writes the record anew after parameter sets came in band.
 func (v *Video) rebuildAVC() error {
-	if len(v.sets[sps]) > 31 || len(v.sets[pps]) > 255 || v.sets.size() > maxRecord {
+	if v.sets.size() > maxRecord {
 		return errors.New("too many parameter sets")
 	}
 	first := v.sets[sps][0].nal
-	out := []byte{1, first[1], first[2], first[3], 0xFC | 3, 0xE0 | byte(len(v.sets[sps]))}
+	out := append([]byte{1}, avcProfile(first)...)
+	out = append(out, 0xFC|3, 0xE0|byte(len(v.sets[sps])))
 	for _, s := range v.sets[sps] {
 		out = putNAL(out, s.nal)
 	}

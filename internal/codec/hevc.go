@@ -11,6 +11,8 @@ import (
 
 // NAL unit types of HEVC (ITU-T H.265 table 7-1).
 const (
+	hevcRASLN     = 8
+	hevcRASLR     = 9
 	hevcIRAPFirst = 16 // BLA_W_LP
 	hevcIRAPLast  = 21 // CRA_NUT
 	hevcVCLLast   = 31
@@ -121,6 +123,22 @@ func hevcSetID(k setKind, nal []byte) (uint64, bool) {
 	return id, !r.bad && id <= limit
 }
 
+// hevcSetOfSlice reads which PPS a slice of a picture uses at which decoding can start (ITU-T H.265 7.3.6.1).
+func hevcSetOfSlice(nal []byte) (number uint64, ok bool) {
+	r := sliceHead(nal, 2)
+	r.skip(1 + 1) // first slice, no output of former pictures
+	number = r.ue()
+	return number, !r.bad
+}
+
+// hevcSetOfPPS reads which SPS a PPS uses (ITU-T H.265 7.3.2.3.1).
+func hevcSetOfPPS(nal []byte) (number uint64, ok bool) {
+	r := sliceHead(nal, 2)
+	r.ue()
+	number = r.ue()
+	return number, !r.bad
+}
+
 // skipPTL passes over temporal_id_nesting_flag and profile_tier_level, with layers more than one sub-layer.
 func skipPTL(r *bitReader, layers int) {
 	r.skip(1 + 8*ptlSize)
@@ -138,6 +156,7 @@ func skipPTL(r *bitReader, layers int) {
 // hevcSPSHead is what the record needs of an SPS.
 type hevcSPSHead struct {
 	ptl           []byte
+	layers        byte // number of temporal sub-layers(3) and whether they are nested(1), as the record has them
 	chroma        uint64
 	width, height uint64
 	luma, color   uint64 // bit depths, less 8
@@ -153,6 +172,7 @@ func readHEVCSPS(nal []byte) (hevcSPSHead, error) {
 		return h, errors.New("the SPS is too short")
 	}
 	h.ptl = r.b[3 : 3+ptlSize]
+	h.layers = byte(layers+1)&7<<1 | r.b[2]&1
 	skipPTL(&r, layers)
 	r.ue() // identifier
 	h.chroma = r.ue()
@@ -195,7 +215,12 @@ func (v *Video) rebuildHEVC() error {
 	if err := v.props.checkPicture(int(head.width), int(head.height)); err != nil {
 		return fmt.Errorf("SPS: %w", err)
 	}
-	out := append([]byte(nil), v.config[:hvccHeader]...)
+	out := make([]byte, hvccHeader)
+	if len(v.config) > 0 {
+		copy(out, v.config)
+	} else {
+		out[21] = head.layers << 2
+	}
 	out[0] = 1
 	copy(out[1:], head.ptl)
 	out[13] |= 0xF0
@@ -217,7 +242,7 @@ func (v *Video) rebuildHEVC() error {
 	}
 	v.config = append(out, v.extra...)
 	v.props.codecString = hevcCodecString(head.ptl)
-	v.props.frameRate = hevcFrameRate(first)
+	v.props.frameRate, v.props.reorder = hevcTiming(first)
 	return nil
 }
 
@@ -244,15 +269,19 @@ func hevcCodecString(ptl []byte) string {
 	return b.String()
 }
 
-// hevcFrameRate reads the rate that the SPS claims, where mediacommon can read that far; else 0.
-func hevcFrameRate(nal []byte) float64 {
+// hevcTiming reads the rate that the SPS claims, 0 where it claims none, and how many pictures may precede another in
+// decoding order and follow it in output order (ITU-T H.265 7.4.3.2.1, sps_max_num_reorder_pics). Where mediacommon cannot read
+// the SPS that far, both are guessed.
+func hevcTiming(nal []byte) (frameRate float64, reorder int) {
 	var s h265.SPS
-	if s.Unmarshal(nal) != nil || s.VUI == nil || s.VUI.TimingInfo == nil {
-		return 0
+	if s.Unmarshal(nal) != nil || len(s.MaxNumReorderPics) == 0 {
+		return 0, 1
 	}
 	var p properties
-	p.claimRate(uint64(s.VUI.TimingInfo.TimeScale), uint64(s.VUI.TimingInfo.NumUnitsInTick))
-	return p.frameRate
+	if s.VUI != nil && s.VUI.TimingInfo != nil {
+		p.claimRate(uint64(s.VUI.TimingInfo.TimeScale), uint64(s.VUI.TimingInfo.NumUnitsInTick))
+	}
+	return p.frameRate, int(min(s.MaxNumReorderPics[len(s.MaxNumReorderPics)-1], maxReorder))
 }
 
 // hevcNAL says what a NAL unit means for the sample.
@@ -260,6 +289,8 @@ func hevcNAL(nal []byte) nalClass {
 	switch t := int(nal[0] >> 1 & 63); {
 	case t >= hevcIRAPFirst && t <= hevcIRAPLast:
 		return nalKey
+	case t == hevcRASLN || t == hevcRASLR:
+		return nalLeading
 	case t <= hevcVCLLast:
 		return nalPicture
 	case t >= hevcVPS && t <= hevcPPS:

@@ -14,6 +14,7 @@ const (
 	nalKeep    nalClass = iota // goes into the sample
 	nalDrop                    // delimiters and filler: of no use in a file
 	nalPicture                 // part of a picture
+	nalLeading                 // part of a picture that refers to pictures before the key frame
 	nalKey                     // part of a picture at which decoding can start
 	nalSEI                     // supplemental enhancement information: goes into the sample, and is looked into
 	nalVPS                     // parameter sets belong in the record; in the order of setKind
@@ -31,7 +32,7 @@ func (v *Video) readNALs(au []byte) (Sample, error) {
 	}
 	var out []byte // what stays so far
 	if v.lenSize != 4 {
-		out = v.scratch[:0]
+		out = v.buffer(2 * len(au))
 	}
 	start := -1 // in au, where out begins, as long as it is one piece of au
 	picture := false
@@ -55,14 +56,19 @@ func (v *Video) readNALs(au []byte) (Sample, error) {
 			pos = end
 			continue
 		case nalVPS, nalSPS, nalPPS:
-			if err := v.inBand(class, nal); err != nil {
+			if err := v.keepSet(class, nal); err != nil {
 				return Sample{}, err
 			}
 			pos = end
 			continue
 		case nalPicture:
 			picture = true
+		case nalLeading:
+			picture, s.Leading = true, true
 		case nalKey:
+			if !s.Key {
+				v.use(nal)
+			}
 			picture, s.Key = true, true
 		case nalSEI:
 			v.user.read(nal, v.nalHeader())
@@ -81,21 +87,65 @@ func (v *Video) readNALs(au []byte) (Sample, error) {
 		pos = end
 	}
 	if v.lenSize != 4 {
-		v.scratch = out
+		v.scratch.b = out
 	}
 	if !picture {
 		return Sample{}, nil
 	}
 	s.Payload = out
-	if s.Key && v.pending {
+	return s, v.atKey(&s)
+}
+
+// atKey makes the record say what came in band, at a key frame: nobody can start with it earlier.
+func (v *Video) atKey(s *Sample) error {
+	if s.Key && v.pending && v.complete() {
 		former := v.config
 		if err := v.rebuild(); err != nil {
-			return Sample{}, damaged("parameter sets in band: %v", err)
+			return damaged("parameter sets in band: %v", err)
 		}
 		v.pending = false
 		s.Changed = !bytes.Equal(former, v.config)
 	}
-	return s, nil
+	return nil
+}
+
+// use puts the SPS first that a slice of a key frame uses. Encoders that change the size of the picture may number its sets anew,
+// and go back to those of a former size.
+func (v *Video) use(slice []byte) {
+	if len(v.sets[sps]) < 2 {
+		return
+	}
+	of, used := avcSetOfSlice, avcSetOfPPS
+	if v.codec == stream.HEVC {
+		of, used = hevcSetOfSlice, hevcSetOfPPS
+	}
+	number, ok := of(slice)
+	at := v.sets.find(pps, number)
+	if !ok || at < 0 {
+		return
+	}
+	if number, ok = used(v.sets[pps][at].nal); !ok {
+		return
+	}
+	if at = v.sets.find(sps, number); at > 0 {
+		v.sets.lead(sps, at)
+		v.pending = true
+	}
+}
+
+// longestSliceHead is how many bytes of a slice are looked at, which is more than what is read of it takes.
+const longestSliceHead = 32
+
+// sliceHead begins to read a slice, or a PPS, behind its NAL unit header.
+func sliceHead(nal []byte, header int) bitReader {
+	r := bitReader{b: unescape(nal[:min(longestSliceHead, len(nal))])}
+	r.skip(8 * header)
+	return r
+}
+
+// complete tells whether the parameter sets suffice for a record. One that was given says itself what it needs.
+func (v *Video) complete() bool {
+	return len(v.sets[sps]) > 0 && len(v.sets[pps]) > 0 && (v.codec != stream.HEVC || !v.inBand || len(v.sets[vps]) > 0)
 }
 
 // classify asks the codec; nal is not empty.
@@ -114,8 +164,8 @@ func (v *Video) nalHeader() int {
 	return 1
 }
 
-// inBand takes a parameter set that came with the pictures. Usually it repeats what the record has.
-func (v *Video) inBand(class nalClass, nal []byte) error {
+// keepSet takes a parameter set that came in band. Usually it repeats what is there.
+func (v *Video) keepSet(class nalClass, nal []byte) error {
 	kind := vps + setKind(class-nalVPS)
 	nal = trimNAL(nal)
 	if v.sets.has(kind, nal) {

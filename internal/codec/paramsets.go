@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // setKind tells parameter sets apart, in the order in which records list them.
@@ -15,7 +16,8 @@ const (
 	setKinds
 )
 
-// paramSets are the parameter sets of a track by kind, each with its identifier.
+// paramSets are the parameter sets of a track by kind, each with its identifier. The first SPS is the one in use, as far as pictures
+// have told.
 type paramSets [setKinds][]paramSet
 
 type paramSet struct {
@@ -36,13 +38,30 @@ func (p *paramSets) has(k setKind, nal []byte) bool {
 // put adds a set or replaces the one with its identifier. It keeps a copy.
 func (p *paramSets) put(k setKind, id uint64, nal []byte) {
 	set := paramSet{id: id, nal: bytes.Clone(nal)}
-	for i := range p[k] {
-		if p[k][i].id == id {
-			p[k][i] = set
-			return
-		}
+	if i := p.find(k, id); i >= 0 {
+		p[k][i] = set
+		return
 	}
 	p[k] = append(p[k], set)
+}
+
+// find returns the index of the set with an identifier; -1 when there is none.
+func (p *paramSets) find(k setKind, id uint64) int {
+	return slices.IndexFunc(p[k], func(s paramSet) bool { return s.id == id })
+}
+
+// lead puts a set in front of the others of its kind.
+func (p *paramSets) lead(k setKind, at int) {
+	set := p[k][at]
+	p[k] = slices.Insert(slices.Delete(p[k], at, at+1), 0, set)
+}
+
+// forget leaves no more than most sets of a kind, without those that have been there for longest: encoders that number on and on do
+// not come back to them before they send them again. The one in use stays.
+func (p *paramSets) forget(k setKind, most int) {
+	if over := len(p[k]) - most; over > 0 {
+		p[k] = slices.Delete(p[k], 1, 1+over)
+	}
 }
 
 // size is the number of bytes of all sets.

@@ -84,7 +84,7 @@ func TestHEVCSubLayers(t *testing.T) {
 	if head.width != 640 || head.height != 360 || hevcCodecString(head.ptl) != "hvc1.1.6.L93.90" {
 		t.Errorf("%+v", head)
 	}
-	if rate := hevcFrameRate(nal); rate != 0 {
+	if rate, _ := hevcTiming(nal); rate != 0 {
 		t.Errorf("frame rate %v", rate)
 	}
 }

@@ -16,30 +16,35 @@ const (
 
 // Sample is one access unit as ISO-BMFF stores it.
 type Sample struct {
-	// Payload of the sample. It may alias the bytes that were read and is valid until the next Read. Empty when the
+	// Payload of the sample. It may alias the bytes that were read and is valid until the next Read of this or of another
+	// inspector with the same Buffer. Empty when the
 	// access unit carried no picture, only parameter sets or delimiters: there is nothing to store then.
 	Payload []byte
 	// Key tells that decoding can start here.
 	Key bool
+	// Leading tells that the picture cannot be decoded when decoding starts at the key frame before it: RASL pictures of HEVC
+	// refer to what came before that.
+	Leading bool
 	// Changed tells that the codec data that came with this sample replaced the former: Track has a new answer.
 	Changed bool
 }
 
-// Video inspects one video track. It is made from the track's decoder configuration and follows changes that come in
-// band. It is for one goroutine.
+// Video inspects one video track. It is made from the track's decoder configuration, or for a stream that brings all of it
+// in band, and follows changes that come in band. It is for one goroutine.
 type Video struct {
 	codec   stream.Codec
 	lenSize int    // bytes of a NAL unit's length in what Read takes
+	inBand  bool   // made without a record: what comes in band is all there is
 	given   []byte // configuration as it was given
 	config  []byte // configuration as stored
 	props   properties
 	sets    paramSets
-	extra   []byte // HEVC: the record's other arrays
-	extras  int    // their number
-	pending bool   // sets hold what config does not say yet; AV1: config says what no sample has told
-	scratch []byte // where samples are rebuilt that do not fit in place
-	seqOBU  []byte // AV1: payload of the sequence header in force
-	reduced bool   // AV1: reduced_still_picture_header of it
+	extra   []byte  // HEVC: the record's other arrays
+	extras  int     // their number
+	pending bool    // sets hold what config does not say yet; AV1: config says what no sample has told
+	scratch *Buffer // where samples are rebuilt that do not fit in place; nil until one is
+	seqOBU  []byte  // AV1: payload of the sequence header in force
+	reduced bool    // AV1: reduced_still_picture_header of it
 	user    userData
 }
 
@@ -48,10 +53,11 @@ type properties struct {
 	codecString   string
 	width, height int
 	frameRate     float64
+	reorder       int // pictures that may precede another in decoding order and follow it in output order
 }
 
-// NewVideo reads a decoder configuration: AVCDecoderConfigurationRecord, HEVCDecoderConfigurationRecord or
-// AV1CodecConfigurationRecord. The record is kept as it came, but for the length size, which becomes 4, and fields that
+// NewVideo reads a decoder configuration: AVCDecoderConfigurationRecord, HEVCDecoderConfigurationRecord,
+// AV1CodecConfigurationRecord or VPCodecConfigurationRecord (VP9). The record is kept as it came, but for the length size, which becomes 4, and fields that
 // contradict the parameter sets beside them.
 func NewVideo(c stream.Codec, record []byte) (*Video, error) {
 	if len(record) > maxRecord {
@@ -66,6 +72,8 @@ func NewVideo(c stream.Codec, record []byte) (*Video, error) {
 		err = v.readHVCC(record)
 	case stream.AV1:
 		err = v.readAV1C(record)
+	case stream.VP9:
+		err = v.readVPCC(record)
 	default:
 		return nil, &UnsupportedError{What: c.String() + " video"}
 	}
@@ -78,7 +86,8 @@ func NewVideo(c stream.Codec, record []byte) (*Video, error) {
 // Codec of the track.
 func (v *Video) Codec() stream.Codec { return v.codec }
 
-// LengthSize is the number of bytes of each NAL unit's length in the access units that Read takes; 0 for AV1.
+// LengthSize is the number of bytes of each NAL unit's length in the access units that Read takes; 0 for others than H.264
+// and HEVC.
 func (v *Video) LengthSize() int { return v.lenSize }
 
 // Given tells whether record is the very one that the inspector was made from.
@@ -100,8 +109,13 @@ func (v *Video) Track(id int) *stream.Track {
 // Read inspects one access unit and makes a sample of it. It may overwrite au. Its error wraps ErrDamaged: what the
 // access unit holds cannot be trusted, and neither can what follows, up to the next key frame.
 func (v *Video) Read(au []byte) (Sample, error) {
-	if v.codec == stream.AV1 {
+	switch v.codec {
+	case stream.AV1:
 		return v.readOBUs(au)
+	case stream.VP8:
+		return v.readVP8(au)
+	case stream.VP9:
+		return v.readVP9(au)
 	}
 	return v.readNALs(au)
 }

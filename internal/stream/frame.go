@@ -20,8 +20,8 @@ type Frame struct {
 	// Wall is the time of capture where the publisher says it, else the time of arrival.
 	Wall time.Time
 	// Payload is the sample as ISO-BMFF stores it: NAL units with 4-byte lengths and no parameter sets, an AV1 temporal
-	// unit without temporal delimiters, a raw AAC, Opus or MP3 frame. It is lent for the call only: who needs it longer
-	// copies it.
+	// unit without temporal delimiters, a VP8 or VP9 frame (with VP9, a superframe), a raw AAC, Opus or MP3 frame, G.711
+	// samples of one byte. It is lent for the call only: who needs it longer copies it.
 	Payload []byte
 }
 
@@ -37,6 +37,12 @@ const (
 	DataCard = "onPushcartCard"
 	// DataSEI came within a picture, as a user data SEI message with our UUID: one argument, a command as JSON text.
 	DataSEI = "pushcart.sei"
+	// DataChannel came over WebRTC's data channel "cards": one argument, a command as JSON text.
+	DataChannel = "pushcart.datachannel"
+	// DataID3 came as timed ID3 in an MPEG transport stream: one argument, a command as JSON text.
+	DataID3 = "pushcart.id3"
+	// DataSCTE35 came as a SCTE-35 cue in an MPEG transport stream: one argument, a command as JSON text.
+	DataSCTE35 = "pushcart.scte35"
 )
 
 // Data is a timed message that came with the media, such as AMF data in RTMP. It does not change once it was passed on, so
@@ -51,6 +57,22 @@ type Data struct {
 	Values []any
 	// Trusted tells that the publisher gave a configured key, and is not merely a program on this host.
 	Trusted bool
+	// Reply, where it is not nil, is told what became of a command, once, from any goroutine. It must not block. A message
+	// that nobody takes for a command has no reply.
+	Reply func(Reply)
+}
+
+// Reply is what became of a command that came with the media.
+type Reply struct {
+	// Refused says in a sentence why nothing was done; "" when it was done, and is on disk.
+	Refused string
+	// Field of the command that was at fault; "" when none was, or the whole.
+	Field string
+	// Epoch and Seq number the state of the slots after the command; Card and Rev are the card concerned, "" and 0 when none is.
+	// They are those of package overlay's Result, and zero when the command was refused.
+	Epoch, Seq int64
+	Card       string
+	Rev        int64
 }
 
 // Rescale converts ticks of one clock rate into another, rounding to the nearest, without overflow for any time that a

@@ -10,8 +10,9 @@ const rateSeconds = 5
 
 // statsTable gathers what a stream's present publisher sends. Guarded by the stream's lock.
 type statsTable struct {
-	tracks map[int]*trackStats
-	drops  map[string]uint64 // of the stream's whole life
+	tracks   map[int]*trackStats
+	drops    map[string]uint64 // of the stream's whole life
+	clockOff time.Duration     // see Info.ClockOff
 }
 
 // trackStats is one track's share.
@@ -19,6 +20,7 @@ type trackStats struct {
 	frames, bytes uint64
 	lastDTS       int64
 	lastKey       int64
+	lastKeyPTS    int64
 	keys          uint64
 	keyInterval   int64 // ticks between the last two key frames
 	reorder       int64 // highest composition offset seen, ticks
@@ -33,7 +35,7 @@ type bucket struct {
 	bytes, frames uint64
 }
 
-func (t *statsTable) reset() { t.tracks = map[int]*trackStats{} }
+func (t *statsTable) reset() { t.tracks, t.clockOff = map[int]*trackStats{}, 0 }
 
 func (t *statsTable) drop(reason string) {
 	if t.drops == nil {
@@ -55,7 +57,7 @@ func (t *statsTable) frame(f *Frame, now time.Time) {
 			s.keyInterval = f.DTS - s.lastKey
 		}
 		s.keys++
-		s.lastKey = f.DTS
+		s.lastKey, s.lastKeyPTS = f.DTS, f.PTS
 	}
 	s.lastDTS = f.DTS
 	s.reorder = max(s.reorder, f.PTS-f.DTS)
@@ -116,6 +118,8 @@ type Info struct {
 	Reconnects int
 	Tracks     []TrackInfo
 	Drops      map[string]uint64
+	// ClockOff is how far the publisher's clock is ahead of this host's, when its capture times cannot be used for that; else 0.
+	ClockOff time.Duration
 }
 
 // TrackInfo is one track of an Info.
@@ -129,6 +133,8 @@ type TrackInfo struct {
 	KeyframeInterval time.Duration
 	// SinceKeyframe is media time since the last key frame.
 	SinceKeyframe time.Duration
+	// Keyframe is the presentation time of the last key frame on the stream's timeline, in 1/90,000 s.
+	Keyframe int64
 	// Reorder is the highest composition offset: what B-frames add to the delay.
 	Reorder time.Duration
 	// Lead is the track's media time less the clock, on a scale that all tracks of the stream share.
@@ -143,7 +149,7 @@ func (s *Stream) Info() Info {
 	in := Info{
 		Name: s.name, State: Live, Created: s.created, Since: s.since, Reconnects: s.reconnects,
 		Protocol: s.publisher.Protocol, Remote: s.publisher.Remote, Agent: s.publisher.Agent,
-		Drops: maps.Clone(s.stats.drops),
+		Drops: maps.Clone(s.stats.drops), ClockOff: s.stats.clockOff,
 	}
 	if s.session == nil {
 		in.State, in.Until = Waiting, s.until
@@ -156,6 +162,7 @@ func (s *Stream) Info() Info {
 			ti.KeyframeInterval = ticks(st.keyInterval, t.ClockRate)
 			if st.keys > 0 {
 				ti.SinceKeyframe = ticks(st.lastDTS-st.lastKey, t.ClockRate)
+				ti.Keyframe = Rescale(st.lastKeyPTS, t.ClockRate, 90000)
 			}
 			ti.Reorder = ticks(st.reorder, t.ClockRate)
 			ti.Lead = time.Duration(st.lead * float64(time.Second))

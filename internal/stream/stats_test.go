@@ -79,34 +79,69 @@ func TestAdvice(t *testing.T) {
 	audio := func(lead time.Duration) TrackInfo {
 		return TrackInfo{Track: sound, Frames: 900, Bitrate: 128e3, FrameRate: 47, Lead: lead}
 	}
+	layer := func(id int, change func(*TrackInfo)) TrackInfo {
+		t := video(change)
+		t.Track = &Track{ID: id, Codec: H264, ClockRate: 90000, FrameRate: 30}
+		return t
+	}
+	language := func(id int, lang, name string, lead time.Duration) TrackInfo {
+		t := audio(lead)
+		t.Track = &Track{ID: id, Codec: AAC, ClockRate: 48000, Language: lang, Name: name}
+		return t
+	}
+	deaf := func(id int) TrackInfo {
+		t := audio(time.Second)
+		t.Track = &Track{ID: id, Codec: PCMU, ClockRate: 8000, Undelivered: true}
+		return t
+	}
 	for name, c := range map[string]struct {
 		tracks []TrackInfo
 		drops  map[string]uint64
 		state  State
 		young  bool // the publisher has only just come
+		off    time.Duration
 		want   []string
 	}{
-		"all is well":            {tracks: []TrackInfo{video(nil), audio(0)}},
-		"just begun":             {young: true},
-		"nothing comes":          {want: []string{"No video", "No audio"}},
-		"no video":               {tracks: []TrackInfo{audio(0)}, want: []string{"No video is sent"}},
-		"no audio":               {tracks: []TrackInfo{video(nil)}, want: []string{"No audio is sent"}},
-		"away":                   {state: Waiting, want: []string{"reconnect within 20 s"}},
-		"audio behind":           {tracks: []TrackInfo{video(nil), audio(-400 * time.Millisecond)}, want: []string{"Audio is 400 ms behind video"}},
-		"audio ahead":            {tracks: []TrackInfo{video(nil), audio(300 * time.Millisecond)}, want: []string{"Audio is 300 ms ahead of video"}},
-		"audio a little behind":  {tracks: []TrackInfo{video(nil), audio(-200 * time.Millisecond)}},
-		"rare key frames":        {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval = 8300 * time.Millisecond }), audio(0)}, want: []string{"Keyframes arrive every 8.3 s: set the keyframe interval to 2 s"}},
-		"no second key frame":    {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval, t.SinceKeyframe = 0, 20*time.Second }), audio(0)}, want: []string{"Keyframes arrive every 20.0 s"}},
-		"many key frames":        {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval = 500 * time.Millisecond }), audio(0)}, want: []string{"Keyframes arrive every 0.5 s: set 2 s"}},
-		"B-frames":               {tracks: []TrackInfo{video(func(t *TrackInfo) { t.Reorder = 66 * time.Millisecond }), audio(0)}, want: []string{"B-frames add 66 ms"}},
-		"too much":               {tracks: []TrackInfo{video(func(t *TrackInfo) { t.Bitrate = 20e6 }), audio(0)}, want: []string{"20.0 Mbit/s"}},
-		"frames are missing":     {tracks: []TrackInfo{video(func(t *TrackInfo) { t.FrameRate = 12 }), audio(0)}, want: []string{"Only 12.0 of 30.0 frames"}},
-		"declared, but silent":   {tracks: []TrackInfo{video(nil), {Track: sound}}, want: []string{"The audio track is declared"}},
+		"all is well":           {tracks: []TrackInfo{video(nil), audio(0)}},
+		"just begun":            {young: true},
+		"nothing comes":         {want: []string{"No video", "No audio"}},
+		"no video":              {tracks: []TrackInfo{audio(0)}, want: []string{"No video is sent"}},
+		"no audio":              {tracks: []TrackInfo{video(nil)}, want: []string{"No audio is sent"}},
+		"away":                  {state: Waiting, want: []string{"reconnect within 20 s"}},
+		"audio behind":          {tracks: []TrackInfo{video(nil), audio(-400 * time.Millisecond)}, want: []string{"Audio is 400 ms behind video"}},
+		"audio ahead":           {tracks: []TrackInfo{video(nil), audio(300 * time.Millisecond)}, want: []string{"Audio is 300 ms ahead of video"}},
+		"audio a little behind": {tracks: []TrackInfo{video(nil), audio(-200 * time.Millisecond)}},
+		"rare key frames":       {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval = 8300 * time.Millisecond }), audio(0)}, want: []string{"Keyframes arrive every 8.3 s: set the keyframe interval to 2 s"}},
+		"no second key frame":   {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval, t.SinceKeyframe = 0, 20*time.Second }), audio(0)}, want: []string{"Keyframes arrive every 20.0 s"}},
+		"many key frames":       {tracks: []TrackInfo{video(func(t *TrackInfo) { t.KeyframeInterval = 500 * time.Millisecond }), audio(0)}, want: []string{"Keyframes arrive every 0.5 s: set 2 s"}},
+		"B-frames":              {tracks: []TrackInfo{video(func(t *TrackInfo) { t.Reorder = 66 * time.Millisecond }), audio(0)}, want: []string{"B-frames add 66 ms"}},
+		"too much":              {tracks: []TrackInfo{video(func(t *TrackInfo) { t.Bitrate = 20e6 }), audio(0)}, want: []string{"20.0 Mbit/s"}},
+		"frames are missing":    {tracks: []TrackInfo{video(func(t *TrackInfo) { t.FrameRate = 12 }), audio(0)}, want: []string{"Only 12.0 of 30.0 frames"}},
+		"declared, but silent":  {tracks: []TrackInfo{video(nil), {Track: sound}}, want: []string{"The audio track is declared"}},
+		"two layers":            {tracks: []TrackInfo{video(nil), layer(1, nil), audio(0)}},
+		"a layer's key frames": {tracks: []TrackInfo{video(nil), layer(1, func(t *TrackInfo) { t.KeyframeInterval = 8 * time.Second }), audio(0)},
+			want: []string{"On the video 1 track: Keyframes arrive every 8.0 s"}},
+		"key frames apart": {tracks: []TrackInfo{video(nil), layer(2, func(t *TrackInfo) { t.Keyframe = 90000 * 8 / 10 }), audio(0)},
+			want: []string{"Key frames of the video 0 and video 2 tracks are 800 ms apart"}},
+		"key frames apart by whole intervals": {tracks: []TrackInfo{video(nil), layer(2, func(t *TrackInfo) { t.Keyframe = 6*90000 - 900 }), audio(0)}},
+		"a layer is off":                      {tracks: []TrackInfo{video(nil), layer(1, func(t *TrackInfo) { t.Bitrate = 0 }), audio(0)}, want: []string{"The video 1 track is declared, but nothing"}},
+		"two languages": {tracks: []TrackInfo{video(nil), audio(0), language(101, "de", "", -400*time.Millisecond)},
+			want: []string{"Audio 101 (de) is 400 ms behind video"}},
+		"a named track": {tracks: []TrackInfo{video(nil), audio(0), language(101, "de", "Regie", 400*time.Millisecond)},
+			want: []string{`Audio "Regie" is 400 ms ahead of video`}},
+		"audio that nobody hears": {tracks: []TrackInfo{video(nil), deaf(100)},
+			want: []string{"The audio is G.711 µ-law, which browsers cannot play over HLS: set the encoder's audio to AAC. Until then viewers see"}},
+		"one of two audio tracks that nobody hears": {tracks: []TrackInfo{video(nil), audio(0), deaf(101)},
+			want: []string{"The audio 101 is G.711 µ-law, which browsers cannot play over HLS: set the encoder's audio to AAC."}},
+		"the publisher's clock": {tracks: []TrackInfo{video(nil), audio(0)}, off: -3*time.Hour - time.Minute,
+			want: []string{"The publisher's clock is 3 h behind: viewers' dates are those of arrival."}},
+		"lost and too many": {tracks: []TrackInfo{video(nil), audio(0)}, drops: map[string]uint64{"packets_lost": 3, "too_many_tracks": 9},
+			want: []string{"3 access units were lost on the way", "9 frames were ignored"}},
 		"drops, always in order": {tracks: []TrackInfo{video(nil), audio(0)}, drops: map[string]uint64{"time_went_back": 7, "damaged": 3, "before_keyframe": 9}, want: []string{"3 damaged frames", "7 frames were dropped because"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := Info{State: Live, Since: now.Add(-time.Minute), Tracks: c.tracks, Drops: c.drops}
+			in := Info{State: Live, Since: now.Add(-time.Minute), Tracks: c.tracks, Drops: c.drops, ClockOff: c.off}
 			if c.state != "" {
 				in.State, in.Until = c.state, now.Add(20*time.Second)
 			}

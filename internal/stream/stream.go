@@ -206,6 +206,16 @@ func (x *Session) Drop(reason string) {
 	}
 }
 
+// ClockOff tells that the publisher's times of capture cannot be true, and how far its clock is ahead.
+func (x *Session) ClockOff(off time.Duration) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session == x {
+		s.stats.clockOff = off
+	}
+}
+
 // Close lets the stream go. It stays open for the publisher's return for the reconnect window.
 func (x *Session) Close() {
 	s := x.s

@@ -14,6 +14,10 @@ const (
 	AAC
 	Opus
 	MP3
+	VP8
+	VP9
+	PCMA
+	PCMU
 )
 
 // String is the name that users see: in the API, in logs and in advice.
@@ -31,19 +35,35 @@ func (c Codec) String() string {
 		return "Opus"
 	case MP3:
 		return "MP3"
+	case VP8:
+		return "VP8"
+	case VP9:
+		return "VP9"
+	case PCMA:
+		return "G.711 A-law"
+	case PCMU:
+		return "G.711 µ-law"
 	}
 	return fmt.Sprintf("codec %d", uint8(c))
 }
 
 // Video tells whether the codec carries pictures.
-func (c Codec) Video() bool { return c == H264 || c == HEVC || c == AV1 }
+func (c Codec) Video() bool {
+	switch c {
+	case H264, HEVC, AV1, VP8, VP9:
+		return true
+	}
+	return false
+}
 
 // Track describes one elementary stream of a publisher.
 //
 // A Track never changes once frames refer to it: when the codec data changes in mid-stream, the ingest side makes a new
 // Track with the same ID, and the first frame that refers to the new one is a key frame.
 type Track struct {
-	// ID is the track's number within its publisher: 0 for the first video track, 100 for the first audio track.
+	// ID is the track's number within its publisher: 0 for the first video track and 1 to 15 for further ones, 100 for the
+	// first audio track and 101 to 115 for further ones. The video track of the lowest number leads: it decides where
+	// segments begin, so it should be the one that is least likely to stop.
 	ID int
 	// Codec of the frames.
 	Codec Codec
@@ -52,11 +72,17 @@ type Track struct {
 	ClockRate int
 	// Config is the codec data as ISO-BMFF sample entries carry it, length-prefixed NAL units being 4 bytes:
 	// AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1), HEVCDecoderConfigurationRecord (8.3.3.1),
-	// AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3), AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) or OpusHead
-	// (RFC 7845 5.1). Empty for MP3.
+	// AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3), VPCodecConfigurationRecord (VP Codec ISO Media File Format Binding 1.0),
+	// AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1) or OpusHead (RFC 7845 5.1). Empty for MP3, G.711 and VP8.
 	Config []byte
-	// CodecString is the CODECS value of RFC 6381, such as "avc1.64001f" or "mp4a.40.2".
+	// CodecString is the CODECS value of RFC 6381, such as "avc1.64001f" or "mp4a.40.2"; "" where there is none.
 	CodecString string
+	// Language of an audio track as a BCP 47 tag, such as "pt-BR"; "" when it is not known.
+	Language string
+	// Name that people choose the track by, such as "Commentary"; "" when it has none.
+	Name string
+	// Undelivered tells that viewers do not get the track, because HLS cannot carry its codec. The door sets it.
+	Undelivered bool
 
 	// Width and Height are the displayed size in pixels; 0 for audio.
 	Width, Height int
