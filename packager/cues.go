@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"pushcart/internal/stream"
-	"pushcart/packager/fmp4"
 	"pushcart/packager/window"
 )
 
@@ -40,20 +39,23 @@ type cue struct {
 	open    []window.DateRange
 }
 
-// cues binds announcements to frames of the leading rendition, once for all renditions, and remembers what each of them
-// has still to carry.
+// cues binds announcements to frames of the leading rendition, and remembers what the others have still to carry.
 type cues struct {
 	waiting []Announcement // in order, for their frame
-	bound   []cue          // in order of time
-	base    int            // number of bound[0], counted from the first cue of all
+	bound   []cue          // in order of time, for the leading rendition's next part
+	last    cue            // the last one that was bound
 	lastID  uint32
 
 	frames [recentFrames]mark // a ring
 	next   int                // where the next frame goes in it
 
+	told    []telling // what the leading rendition has told, in order
+	base    int       // number of told[0], counted from the first of all
+	state   []byte    // message of the last state that it told
+	stateAt window.Ticks
+
 	sets    []rangeSet // as the leading rendition published them; the last one is in force
 	setBase int        // number of sets[0]
-	ranged  int        // number of the first cue that no set has
 
 	repeated window.Ticks // the latest time at which a state was told again
 }
@@ -175,8 +177,8 @@ func (c *cues) recent() []mark { return c.frames[:min(c.next, recentFrames)] }
 func (p *Packager) bind(a *Announcement, at window.Ticks) {
 	c := &p.cues
 	earliest := c.repeated // a segment that begins later has told the state before again: a player would go back to that
-	if n := len(c.bound); n > 0 {
-		earliest = max(earliest, c.bound[n-1].at)
+	if !c.last.date.IsZero() {
+		earliest = max(earliest, c.last.at)
 	}
 	if at < earliest {
 		at = earliest
@@ -186,23 +188,21 @@ func (p *Packager) bind(a *Announcement, at window.Ticks) {
 	}
 	p.opt.Metrics.cues.Inc()
 	made := cue{at: at, date: p.dateOf(at), message: a.Message, open: a.Open}
+	if made.date.Before(c.last.date) {
+		made.date = c.last.date
+	}
 	same := 0
 	for same < len(c.bound) && c.bound[len(c.bound)-1-same].at == at {
 		same++
 	}
-	if n := len(c.bound); n > 0 {
-		last := &c.bound[n-1]
-		if made.date.Before(last.date) {
-			made.date = last.date
-		}
-		if same >= mostAtOnce {
-			p.opt.Metrics.superseded.Inc()
-			made.id = last.id
-			*last = made
-			return
-		}
+	if same >= mostAtOnce {
+		p.opt.Metrics.superseded.Inc()
+		made.id = c.last.id
+		c.bound = c.bound[:len(c.bound)-1]
+	} else {
+		made.id = p.newID()
 	}
-	made.id = p.newID()
+	c.last = made
 	c.bound = append(c.bound, made)
 }
 
@@ -218,84 +218,13 @@ func (p *Packager) dateOf(at window.Ticks) time.Time {
 // Before the first frame it is the clock. It may be called from any goroutine.
 func (p *Packager) Clock() time.Time { return p.opt.Now().Add(time.Duration(p.ahead.Load())) }
 
-// carries tells whether a rendition's media carry the messages: video does, and audio that goes alone, or once did.
-func (w *writer) carries() bool { return w.r.Video || w == w.p.lead || w.alone }
-
-// messages appends the event messages that belong in front of the open part: those of cues that no earlier part of the
-// rendition had, and, where the part begins a segment, the state that holds at its first frame, for those who join there.
-func (w *writer) messages(b []byte) []byte {
-	p, c := w.p, &w.p.cues
-	if len(c.bound) == 0 || !w.carries() {
-		return b
-	}
-	w.alone = w.alone || !w.r.Video
-	first := inTicks(slices.Min(w.pts), w.track)
-	last := inTicks(slices.Max(w.pts), w.track)
-	leads := w == p.lead
-	w.cue = max(w.cue, c.base)
-	repeated := w.repeatAs == 0
-	for ; w.cue < c.base+len(c.bound); w.cue++ {
-		next := &c.bound[w.cue-c.base]
-		if !leads && next.at > last {
-			break
-		}
-		if !repeated && next.at > first {
-			b, repeated = w.repeat(b, first), true
-		}
-		if next.at >= first-2*lateParts*p.target { // older ones are of before this rendition was there
-			b = w.message(b, next.at, next.id, next.message)
-			repeated = repeated || next.at == first
-		}
-		w.state, w.stateAt = next.message, next.at
-	}
-	if !repeated {
-		b = w.repeat(b, first)
-	}
-	w.repeatAs = 0
-	return b
-}
-
-// repeat tells the state again, at a segment's first frame.
-func (w *writer) repeat(b []byte, at window.Ticks) []byte {
-	if w.state == nil {
-		return b
-	}
-	// Where pictures are reordered over a cut, the state may begin behind the segment's first picture.
-	at = max(at, w.stateAt)
-	w.p.cues.repeated = max(w.p.cues.repeated, at)
-	return w.message(b, at, w.repeatAs, w.state)
-}
-
-func (w *writer) message(b []byte, at window.Ticks, id uint32, message []byte) []byte {
-	rate := w.track.ClockRate
-	return fmp4.AppendEvent(b, &fmp4.Event{
-		Scheme: cueScheme, Value: cueValue, Timescale: uint32(rate), Time: stream.Rescale(at, window.Rate, rate),
-		Duration: fmp4.UnknownDuration, ID: id, Message: message,
-	})
-}
-
-// forgetCues drops the cues that all renditions have, but for the last one: it is the state for a rendition that is to come.
-func (p *Packager) forgetCues() {
-	c := &p.cues
-	done := min(c.base+len(c.bound), c.ranged) - 1
-	for _, w := range []*writer{p.video, p.audio} {
-		if w != nil && w.carries() {
-			done = min(done, w.cue-1)
-		}
-	}
-	if done > c.base {
-		c.bound = slices.Delete(c.bound, 0, done-c.base)
-		c.base = done
-	}
-}
-
 // ranges returns the date ranges of the part that is about to be appended and ends at the given time; nil where they are as
 // before it. The leading rendition decides: cards that came and went within one of its parts are left out. The others follow
 // where they get as far.
-func (w *writer) ranges(end window.Ticks) *window.RangeSet {
+func (w *writer) ranges(end window.Ticks, media bool) *window.RangeSet {
 	p, c := w.p, &w.p.cues
-	if w == p.lead {
-		p.newRanges(w)
+	if w == p.lead && media {
+		p.newRanges(w) // with the part that has the messages
 	}
 	var found *window.RangeSet
 	for i := range c.sets {
@@ -303,7 +232,7 @@ func (w *writer) ranges(end window.Ticks) *window.RangeSet {
 			found, w.set = s.set, c.setBase+i+1
 		}
 	}
-	p.forgetCues()
+	p.forgetTold()
 	p.forgetSets()
 	return found
 }
@@ -312,9 +241,9 @@ func (w *writer) ranges(end window.Ticks) *window.RangeSet {
 func (p *Packager) forgetSets() {
 	c := &p.cues
 	done := c.setBase + len(c.sets) - 1
-	for _, w := range []*writer{p.video, p.audio} {
-		if w != nil {
-			done = min(done, w.set-1)
+	for _, r := range p.renditions {
+		if r.w != nil {
+			done = min(done, r.w.set-1)
 		}
 	}
 	if done > c.setBase {
@@ -326,12 +255,11 @@ func (p *Packager) forgetSets() {
 // newRanges makes another set where cues came since the last one.
 func (p *Packager) newRanges(w *writer) {
 	c := &p.cues
-	from := max(c.ranged, c.base)
-	if from >= c.base+len(c.bound) {
+	fresh := c.bound
+	if len(fresh) == 0 {
 		return
 	}
-	fresh := c.bound[from-c.base:]
-	c.ranged = c.base + len(c.bound)
+	c.bound = c.bound[:0]
 	var old []window.DateRange
 	if n := len(c.sets); n > 0 {
 		old = c.sets[n-1].set.All
@@ -351,6 +279,7 @@ func (p *Packager) newRanges(w *writer) {
 	if !slices.Equal(set, old) {
 		c.sets = append(c.sets, rangeSet{at: fresh[0].at, set: &window.RangeSet{All: set}})
 	}
+	clear(fresh)
 }
 
 // vanished is the date of the first cue without a range; zero when all have it.

@@ -338,7 +338,7 @@ func TestOldRangesAreForgotten(t *testing.T) {
 			t.Errorf("%s: %d ranges are kept after ten minutes", name, len(got))
 		}
 	}
-	if n := len(g.cues.bound); n > 2 {
+	if n := len(g.cues.bound) + len(g.cues.told); n > 4 {
 		t.Errorf("%d cues are kept", n)
 	}
 	if n := len(g.cues.sets); n > 2 {

@@ -10,39 +10,59 @@ type cut struct {
 	msn int64
 	// at is the presentation time of the first frame behind the boundary, on the stream's timeline.
 	at window.Ticks
+	// frame is the presentation time that this frame has itself, which may be a little later.
+	frame window.Ticks
 	// id numbers the message that tells the state again in the segment's first part.
 	id uint32
 	// begin has what the window needs to know of the segment, but for its Init.
 	begin window.Segment
 }
 
-// cut begins a segment in the leading rendition at its present end, and tells the others.
-func (p *Packager) cut(w *writer, at window.Ticks, discontinuity bool) {
+// cut begins a segment in the leading rendition at its present end, and tells the others. at is the presentation time
+// announced for it, frame that of its first frame.
+func (p *Packager) cut(w *writer, at, frame window.Ticks, discontinuity bool) {
 	if discontinuity {
 		p.sequence++
 		p.breakDue = false
 		p.opt.Metrics.discontinuities.Inc()
 	}
-	c := &cut{msn: p.nextMSN, at: at, id: p.newID(), begin: window.Segment{
+	c := &cut{msn: p.nextMSN, at: at, frame: frame, id: p.newID(), begin: window.Segment{
 		Wall:          p.wallBase.Add(window.Duration(w.end - p.wallStart)),
 		Discontinuity: discontinuity, DiscontinuitySequence: p.sequence,
 	}}
 	p.nextMSN++
 	p.current = c
-	if p.audio == nil && len(p.follow) == mostFollow {
-		p.follow = append(p.follow[:0], p.follow[1:]...)
-	}
-	if w != p.audio {
-		p.follow = append(p.follow, c)
+	p.recent = appendLast(p.recent, c, mostFollow)
+	for _, r := range p.renditions {
+		switch {
+		case r == w.own:
+		case r.w == nil:
+			r.cuts = appendLast(r.cuts, c, mostFollow)
+		default:
+			r.cuts = append(r.cuts, c)
+		}
 	}
 	w.begin(c)
 }
 
-// closeBefore closes the open part of a leading rendition when the frame that has now come, at dts, no longer fits it.
+// appendLast appends to a list that keeps its last entries only.
+func appendLast(list []*cut, c *cut, most int) []*cut {
+	if len(list) >= most {
+		list = append(list[:0], list[len(list)-most+1:]...)
+	}
+	return append(list, c)
+}
+
+// closeBefore closes the open part of a video rendition when the frame that has now come, at dts, no longer fits it.
 func (p *Packager) closeBefore(w *writer, dts int64, at window.Ticks) {
-	if p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 && w.full(at) {
+	if p.overfull(w, at) {
 		w.close(at, dts)
 	}
+}
+
+// overfull tells whether a frame at the given time does not fit the open part of a video rendition any more.
+func (p *Packager) overfull(w *writer, at window.Ticks) bool {
+	return w != nil && p.target > 0 && w.open() && at+w.length() > w.end+p.target+window.Rate/1000 && w.full(at)
 }
 
 // cutBefore begins a segment with f where one is due.
@@ -62,9 +82,9 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 		w.close(at, f.DTS)
 	}
 	// By announced time, like the segment's date: the frame itself may be a little late for it.
-	start := w.end + p.keyOffset
+	offset := p.keyOffset
 	if f.Key {
-		start = w.end + inTicks(f.PTS-f.DTS, f.Track)
+		offset = inTicks(f.PTS-f.DTS, f.Track)
 	}
 	if key && abs(length-p.cadence) <= w.length()/2 {
 		p.steady++
@@ -72,7 +92,7 @@ func (p *Packager) cutBefore(w *writer, f *stream.Frame, at window.Ticks) {
 		p.steady = 0
 	}
 	p.cadence = length
-	p.cut(w, start, f.Key && p.breakDue)
+	p.cut(w, w.end+offset, at+offset, f.Key && p.breakDue)
 	p.clean = f.Key
 }
 
@@ -81,18 +101,22 @@ const steadyEnough = 2
 
 // expectCut tells whether a part that ends at the given time is likely the last of its segment.
 func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
-	if w != p.lead && len(p.follow) > 0 {
-		return end+w.length()/2 >= p.follow[0].at
+	r := w.own
+	if w != p.lead && len(r.cuts) > 0 {
+		return end+r.offset+w.length()/2 >= r.boundary(r.cuts[0])
 	}
 	if w == p.lead && !w.r.Video {
 		return p.audioCutDue(w, end)
+	}
+	if !p.lead.r.Video && p.current != nil {
+		return end+w.length()/2 >= p.current.at+window.FromDuration(p.opt.Settings.SegmentDuration)
 	}
 	if p.steady < steadyEnough || p.current == nil {
 		return false
 	}
 	start := w.segment
 	if w != p.lead {
-		start = p.current.at
+		start = r.boundary(p.current) - r.offset
 	}
 	return abs(end-start-p.cadence) <= w.length()/2
 }
@@ -104,6 +128,9 @@ func (p *Packager) closeAfter(w *writer) {
 	if len(w.samples) >= mostPartFrames || len(w.payload) >= mostPartBytes {
 		p.settle(w)
 		w.close(w.end+p.target, next) // what else comes for this time is late
+		return
+	}
+	if w.ahead() {
 		return
 	}
 	if p.target == 0 {
@@ -126,8 +153,12 @@ func (p *Packager) settle(w *writer) {
 	}
 	frames := []window.Ticks{max(1, inTicks(w.frameTicks(), w.track))}
 	for _, t := range p.tracks {
-		if !t.Video() && t != w.track && t.FrameSamples > 0 {
+		switch {
+		case t == w.track || !Deliverable(t.Codec):
+		case !t.Video() && t.FrameSamples > 0:
 			frames = append(frames, inTicks(int64(t.FrameSamples), t))
+		case t.Video() && t.FrameRate >= 1 && t.FrameRate <= 240:
+			frames = append(frames, window.Ticks(window.Rate/t.FrameRate))
 		}
 	}
 	p.target = partTarget(window.FromDuration(p.opt.Settings.PartDuration), frames...)
@@ -140,7 +171,7 @@ func (p *Packager) gapLead(w *writer, until window.Ticks) {
 	p.settle(w)
 	for until-w.end > 0 {
 		if w.pending == nil && w.end-w.segment+p.target > limit {
-			p.cut(w, w.end+p.keyOffset, false)
+			p.cut(w, w.end+p.keyOffset, w.end+p.keyOffset, false)
 			p.clean = false
 		}
 		w.gap(min(until, w.end+p.target))

@@ -5,53 +5,92 @@ import (
 	"pushcart/packager/window"
 )
 
-// Bounds of how far audio may fall behind video before silence takes its place. Players hold three part targets of media:
-// silence must come before those are played. A publisher whose audio always comes late moves the bound up.
+// Bounds of how far a rendition may fall behind the leading one before something stands in for it. Players hold three part
+// targets of media: it must come before those are played. A publisher whose audio always comes late moves the bound up.
 const (
 	leastPatience = 350 * window.Rate / 1000
 	mostPatience  = 3 * window.Rate
-	// silenceMargin is how far behind video silence stays, so that audio that comes again still finds its place.
+	// silenceMargin is how far behind the leading rendition that stays, so that what comes again still finds its place.
 	silenceMargin = 100 * window.Rate / 1000
 )
 
-// fillAudio keeps the audio rendition going while only video comes: a player that has no audio for a stretch of time
-// would stop in front of it for ever. What is put there is silence in the track's own coding, or a gap where none is known.
-func (p *Packager) fillAudio(lead *writer) {
-	w := p.audio
-	if w == nil || w == lead || p.target == 0 || len(p.queue.frames) > 0 {
+// fill keeps the following renditions going while only the leading one comes: a player that has no sound for a stretch of
+// time, or no picture of its variant, would stop in front of it for ever.
+func (p *Packager) fill(lead *writer) {
+	if p.target == 0 {
 		return
 	}
-	from := w.reached()
-	if !w.started {
-		if len(p.follow) == 0 {
-			return
+	reached := lead.reached()
+	for _, r := range p.renditions {
+		w := r.w
+		if w == nil || w == lead {
+			continue
 		}
-		from = p.follow[0].at
-	}
-	if reached := lead.reached(); reached-from > p.patience {
-		p.silence(w, reached-silenceMargin)
+		if w.open() && w.carries() {
+			p.closeAfter(w) // it may have been ahead
+		}
+		if len(r.queue.frames) > 0 {
+			continue
+		}
+		until := reached
+		if r.video {
+			until += p.keyOffset
+		}
+		from := r.reached()
+		if !w.started {
+			if len(r.cuts) == 0 {
+				continue
+			}
+			from = r.boundary(r.cuts[0])
+		}
+		if until-from > r.patience {
+			p.standIn(r, until-silenceMargin)
+		}
 	}
 }
 
-// silence fills the audio rendition until the given time.
-func (p *Packager) silence(w *writer, until window.Ticks) {
-	if len(w.track.Silence) == 0 {
-		p.gapAudio(w, until)
+// standIn fills a following rendition until the given presentation time: audio with silence in the track's own coding, and
+// with a gap what has none.
+func (p *Packager) standIn(r *rendition, until window.Ticks) {
+	if hasSilence(r.w.track) {
+		p.silence(r, until)
 		return
 	}
+	p.gap(r, until)
+}
+
+// hasSilence tells whether there is something to stand in for a track's sound.
+func hasSilence(t *stream.Track) bool { return len(t.Silence) > 0 && t.SilenceSamples > 0 }
+
+// silence fills an audio rendition until the given time.
+func (p *Packager) silence(r *rendition, until window.Ticks) {
+	w := r.w
 	length, from := int64(w.track.SilenceSamples), w.reached()
 	if !w.started {
-		from = p.follow[0].at
+		from = r.cuts[0].at
 	}
 	dts := stream.Rescale(from, window.Rate, w.track.ClockRate)
 	if w.open() {
-		dts = w.lastDTS + w.frameTicks()
+		dts = w.dtsAfter()
 	}
 	for ; inTicks(dts+length, w.track) <= until; dts += length {
-		f := stream.Frame{Track: w.track, Era: p.era, DTS: dts, PTS: dts, Duration: length, Key: true, Payload: w.track.Silence}
-		p.audioFrame(&f)
+		p.audioFrame(r, r.silent(dts))
 		p.opt.Metrics.silence.Inc()
 	}
+}
+
+// silent is a frame of silence at a time in the track's ticks.
+func (r *rendition) silent(dts int64) *stream.Frame {
+	t := r.w.track
+	return &stream.Frame{Track: t, Era: r.w.p.era, DTS: dts, PTS: dts, Duration: int64(t.SilenceSamples), Key: true, Payload: t.Silence}
+}
+
+// dtsAfter is the decoding time behind what the rendition has, in the track's ticks.
+func (w *writer) dtsAfter() int64 {
+	if w.open() {
+		return w.lastDTS + w.frameTicks()
+	}
+	return stream.Rescale(w.end, window.Rate, w.track.ClockRate)
 }
 
 // hold keeps the picture while only audio comes: the last key frame again, once for each part, so that players go on with
@@ -63,7 +102,7 @@ func (p *Packager) hold(w *writer, until, slack window.Ticks) {
 	for until-w.end > slack {
 		end := min(until, w.end+p.target)
 		if w.pending == nil && (!p.needKey || w.end-w.segment >= limit) {
-			p.cut(w, w.end+p.keyOffset, false)
+			p.cut(w, w.end+p.keyOffset, w.end+p.keyOffset, false)
 			p.clean = true
 		}
 		p.needKey = true
@@ -76,25 +115,30 @@ func (p *Packager) hold(w *writer, until, slack window.Ticks) {
 	p.steady = 0
 }
 
-// gapAudio announces that there is no audio until a time, over all cuts before it, in whole parts.
-func (p *Packager) gapAudio(w *writer, until window.Ticks) {
+// gap announces that a following rendition has nothing until a presentation time, over all cuts before it, in whole parts.
+// Pictures that come behind it need a key frame.
+func (p *Packager) gap(r *rendition, until window.Ticks) {
+	w := r.w
 	if w.open() {
 		next := w.lastDTS + w.frameTicks()
 		w.close(inTicks(next, w.track), next)
 	}
-	for len(p.follow) > 0 && p.follow[0].at <= until {
-		p.enterCut(w, p.follow[0].at)
+	for len(r.cuts) > 0 && r.boundary(r.cuts[0]) <= until {
+		p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
 	}
-	for w.started && until-w.end >= p.target {
+	for w.started && until-r.offset-w.end >= p.target {
 		w.gap(w.end + p.target)
+	}
+	if r.video {
+		r.needKey, w.fresh, r.seen = true, true, -1
 	}
 }
 
-// level brings the audio rendition to where the leading one ends, over all boundaries that it has not crossed yet, before
-// these lose their meaning: at the end of an era, and of the presentation. Renditions that once counted differently would
-// not agree on a number again.
+// level brings the following renditions to where the leading one ends, over all boundaries that they have not crossed yet,
+// before these lose their meaning: at the end of an era, and of the presentation. Renditions that once counted differently
+// would not agree on a number again.
 func (p *Packager) level() {
-	w, lead := p.audio, p.lead
+	lead := p.lead
 	if lead == nil {
 		return
 	}
@@ -102,18 +146,21 @@ func (p *Packager) level() {
 	if lead.pending != nil && p.target > 0 {
 		lead.gap(lead.end + p.target)
 	}
-	if w == nil || w == lead || p.target == 0 || !w.started && len(p.follow) == 0 {
-		return
-	}
-	end := lead.end + p.keyOffset
-	if len(p.follow) > 0 || w.pending != nil || end-w.reached() > p.patience {
-		p.silence(w, end)
-	}
-	w.flush()
-	for len(p.follow) > 0 {
-		p.enterCut(w, p.follow[0].at)
-	}
-	if w.pending != nil {
-		w.gap(max(end, w.end+1))
+	for _, r := range p.renditions {
+		w := r.w
+		if w == nil || w == lead || p.target == 0 || !w.started && len(r.cuts) == 0 {
+			continue
+		}
+		end := lead.end + p.keyOffset
+		if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > r.patience {
+			p.standIn(r, end)
+		}
+		w.flush()
+		for len(r.cuts) > 0 {
+			p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
+		}
+		if w.pending != nil {
+			w.gap(max(end-r.offset, w.end+1))
+		}
 	}
 }

@@ -42,8 +42,10 @@ func FuzzPackager(f *testing.F) {
 				fr := stream.Frame{Track: g.audio, Era: g.era, DTS: a, PTS: a, Duration: 1024, Key: true, Wall: epoch, Payload: []byte{1}}
 				g.Frame(&fr)
 			}
-			if len(g.queue.frames) > 400 {
-				t.Fatalf("%d audio frames wait", len(g.queue.frames))
+			for _, r := range g.renditions {
+				if len(r.queue.frames) > 400 {
+					t.Fatalf("%d frames of track %d wait", len(r.queue.frames), r.id)
+				}
 			}
 		}
 		g.End()

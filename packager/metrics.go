@@ -54,6 +54,7 @@ const (
 	dropBeforeStart  = "before_start"
 	dropLate         = "late"
 	dropOldEra       = "old_era"
+	dropQueueFull    = "queue_full"
 	dropTrackChange  = "track_change"
 	dropUnpackagable = "unpackagable"
 )

@@ -212,7 +212,7 @@ func TestVariantsFollow(t *testing.T) {
 	g.audio.Codec, g.audio.CodecString, g.audio.Channels, g.audio.Config = stream.AAC, "mp4a.40.5", 1, []byte{0x12, 0x08}
 	g.play(shape{seconds: 5, frames: constantRate(60), gop: 2, audio: true, from: 8})
 	v := g.Presentation().Load().Variants[0]
-	if v.Codecs != "hvc1.1.6.L93.B0,mp4a.40.5" || v.Width != 1920 || v.Height != 1080 || v.Channels != 1 || math.Abs(v.FrameRate-60) > 1 {
+	if v.Codecs != "hvc1.1.6.L93.B0,mp4a.40.5" || v.Width != 1920 || v.Height != 1080 || v.Audio.Members[0].Channels != 1 || math.Abs(v.FrameRate-60) > 1 {
 		t.Errorf("the variant is still %+v", v)
 	}
 }
@@ -222,8 +222,11 @@ func TestNothingGrowsWithoutAudio(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)
 	g.play(shape{seconds: 120, frames: constantRate(10), gop: 1, from: 1})
-	if n := len(g.follow); n > 20 {
+	if n := len(g.recent); n > 20 {
 		t.Errorf("%d boundaries wait for audio that never comes", n)
+	}
+	if n := len(g.renditions); n != 1 {
+		t.Errorf("%d renditions of one track", n)
 	}
 }
 
@@ -237,11 +240,11 @@ func TestFrozenClock(t *testing.T) {
 		f := stream.Frame{Track: g.video, Era: 1, DTS: 90000 + i, PTS: 90000 + i, Key: i%60 == 0, Wall: epoch, Payload: payload}
 		g.Frame(&f)
 	}
-	if n := len(g.Packager.video.payload); n > mostPartBytes+len(payload) {
+	if n := len(g.lead.payload); n > mostPartBytes+len(payload) {
 		t.Errorf("the open part has come to %d bytes", n)
 	}
-	total := len(g.Packager.video.payload)
-	if g.Packager.video.sequence > 0 {
+	total := len(g.lead.payload)
+	if g.lead.sequence > 0 {
 		total += g.rendition("video").Bytes()
 	}
 	if total > 100<<20 {

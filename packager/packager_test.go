@@ -26,18 +26,37 @@ type rig struct {
 	t            *testing.T
 	video, audio *stream.Track
 	era          int
+	metrics      *prometheus.Registry
 }
 
 func newRig(t *testing.T) *rig {
+	reg := prometheus.NewRegistry()
 	p := New("show", Options{
-		Settings: testSettings(), Gen: 7, FirstMSN: 1000, Metrics: NewMetrics(prometheus.NewRegistry()),
+		Settings: testSettings(), Gen: 7, FirstMSN: 1000, Metrics: NewMetrics(reg),
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return epoch },
 	})
 	return &rig{
-		Packager: p, t: t, era: 1,
+		Packager: p, t: t, era: 1, metrics: reg,
 		video: &stream.Track{ID: 0, Codec: stream.H264, ClockRate: 90000, Config: []byte{1, 0x64, 0, 0x1f, 0xff}, CodecString: "avc1.64001f", Width: 1280, Height: 720},
 		audio: &stream.Track{ID: 100, Codec: stream.AAC, ClockRate: 48000, Config: []byte{0x11, 0x90}, CodecString: "mp4a.40.2", SampleRate: 48000, Channels: 2, FrameSamples: 1024},
 	}
+}
+
+// dropped counts the frames that were dropped for a reason.
+func (g *rig) dropped(reason string) (n float64) {
+	g.t.Helper()
+	families, err := g.metrics.Gather()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "pushcart_packager_dropped_frames_total" && m.GetLabel()[0].GetValue() == reason {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // event is a frame to come, in the order of its time.
@@ -178,21 +197,26 @@ func (g *rig) samples(name string) []sample {
 	g.t.Helper()
 	var out []sample
 	for _, seg := range g.rendition(name).Segments {
-		for n, p := range seg.Parts {
-			if p.Gap {
-				continue
+		for _, p := range seg.Parts {
+			if !p.Gap {
+				out = append(out, readSamples(g.t, p.Data)...)
 			}
-			var parts fmp4.Parts
-			if err := parts.Unmarshal(p.Data); err != nil {
-				g.t.Fatalf("%s %d.%d: %v", name, seg.MSN, n, err)
-			}
-			for _, part := range parts {
-				at := int64(part.Tracks[0].BaseTime)
-				for _, s := range part.Tracks[0].Samples {
-					out = append(out, sample{at, at + int64(s.PTSOffset), int64(s.Duration), !s.IsNonSyncSample})
-					at += int64(s.Duration)
-				}
-			}
+		}
+	}
+	return out
+}
+
+func readSamples(t testing.TB, data []byte) (out []sample) {
+	t.Helper()
+	var parts fmp4.Parts
+	if err := parts.Unmarshal(data); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range parts {
+		at := int64(part.Tracks[0].BaseTime)
+		for _, s := range part.Tracks[0].Samples {
+			out = append(out, sample{at, at + int64(s.PTSOffset), int64(s.Duration), !s.IsNonSyncSample})
+			at += int64(s.Duration)
 		}
 	}
 	return out

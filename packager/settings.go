@@ -38,10 +38,10 @@ const rateFrames = 8
 // takes the whole of its time, and what else comes for that is dropped as late.
 const (
 	mostPartFrames = 600
-	mostPartBytes  = 32 << 20
+	mostPartBytes  = 8 << 20
 )
 
-// mostFollow is how many boundaries are kept for an audio rendition that does not exist yet: more than it can begin behind.
+// mostFollow is how many boundaries are kept for a rendition that does not exist yet: more than it can begin behind.
 const mostFollow = 8
 
 // partSlack is the room in a PART-TARGET above the goal, in percent. Parts hold a whole number of frames, may never exceed

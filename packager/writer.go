@@ -9,6 +9,7 @@ import (
 // writer makes one rendition's parts. All its times are on the stream's timeline.
 type writer struct {
 	p     *Packager
+	own   *rendition // whose parts they are
 	r     *window.Rendition
 	track *stream.Track
 	init  *window.Init
@@ -32,19 +33,19 @@ type writer struct {
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
 
-	cue      int          // number of the first cue that no part has carried
-	state    []byte       // message of the last one that did
-	stateAt  window.Ticks // when that began
-	repeatAs uint32       // number of the message that tells the state again in this segment; 0 once it has
-	set      int          // number of the first set of date ranges that no part has had
-	alone    bool         // audio that has carried messages
-	front    []byte       // event messages of the part that is being written
+	msn      int64    // of the present segment, or of the pending one
+	cue      int      // number of the first message of the leading rendition that this one has not carried
+	missed   *telling // the last of those for whose time this one had nothing
+	repeatAs uint32   // of the leading one: number of the message that tells the state again in its next part; 0 for none
+	set      int      // number of the first set of date ranges that no part has had
+	alone    bool     // audio that has carried messages
+	front    []byte   // event messages of the part that is being written
 }
 
 // begin makes the next part the first one behind c.
 func (w *writer) begin(c *cut) {
 	w.pending = c
-	w.repeatAs = c.id
+	w.repeatAs, w.msn = c.id, c.msn
 	w.segment = w.end
 	w.started = true
 }
@@ -55,6 +56,14 @@ func (w *writer) restart(at window.Ticks) {
 	w.started, w.fresh = false, true
 	w.pending = nil
 	w.lastDTS = -1
+}
+
+// reached is the announced time up to which the rendition's frames have come.
+func (w *writer) reached() window.Ticks {
+	if w.open() {
+		return inTicks(w.lastDTS+w.frameTicks(), w.track)
+	}
+	return w.end
 }
 
 // open tells whether the present part has samples.
@@ -154,8 +163,10 @@ func (w *writer) full(end window.Ticks) bool { return (end-w.end)*100 >= w.p.tar
 // gap announces that there is nothing until the given time, in parts no longer than the target.
 func (w *writer) gap(until window.Ticks) {
 	w.p.settle(w)
+	w.tellUnseen()
 	for until > w.end {
 		w.append(window.Part{Gap: true, Duration: min(w.p.target, until-w.end)})
+		w.skipTold(w.end + w.own.offset)
 		w.p.opt.Metrics.gaps.Inc()
 	}
 }
@@ -170,15 +181,16 @@ func (w *writer) append(part window.Part) {
 		w.pending = nil
 	}
 	w.end += part.Duration
-	part.Ranges = w.ranges(w.end)
+	part.Ranges = w.ranges(w.end, !part.Gap)
 	w.p.out.Append(w.r, part, begin)
 	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)
 }
 
-// predict updates the expected distance to the next frame after one with the given DTS came.
-func (w *writer) predict(dts int64) {
+// predict updates the expected distance to the next frame after one with the given DTS came behind one with the DTS last,
+// which is negative where there was none.
+func (w *writer) predict(last, dts int64) {
 	rate := int64(w.track.ClockRate)
-	if w.lastDTS < 0 {
+	if last < 0 {
 		if w.measured == 0 && w.track.FrameRate >= 1 && w.track.FrameRate <= 240 {
 			w.interval = int64(float64(rate)/w.track.FrameRate + 0.5)
 		} else if w.interval == 0 {
@@ -186,7 +198,7 @@ func (w *writer) predict(dts int64) {
 		}
 		return
 	}
-	d := min(max(dts-w.lastDTS, rate/240), rate)
+	d := min(max(dts-last, rate/240), rate)
 	switch far := d > 2*w.interval || 2*d < w.interval; {
 	case w.measured == 0:
 		w.interval, w.odd = d, 0

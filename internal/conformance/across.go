@@ -48,12 +48,12 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 	if a.segment.hasDate && b.segment.hasDate {
 		off := b.segment.date.Sub(a.segment.date)
 		c(RuleSamePDT, off.Abs() <= tolerance, u, "segment %d is dated %v after the first rendition's", msn, off)
-		if !a.unloaded && !b.unloaded {
+		if a.whole() && b.whole() {
 			off -= b.start - a.start
 			c(RuleSameMapping, off.Abs() <= tolerance, u, "segment %d maps media time to dates %v off the first rendition's", msn, off)
 		}
 	}
-	if a.unloaded || b.unloaded {
+	if !a.whole() || !b.whole() {
 		return
 	}
 	start, end := b.start-a.start, b.start+b.length-a.start-a.length
@@ -62,6 +62,9 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 	}
 	c(RuleSameSpan, start.Abs() <= tolerance && end.Abs() <= tolerance, u, "segment %d starts %v and ends %v after the first rendition's", msn, start, end)
 }
+
+// whole tells whether all media of a segment were there and read.
+func (f *segmentFact) whole() bool { return !f.unloaded && !f.holed }
 
 // timestamps is how far rounding to milliseconds, as RTMP has them, may move the boundaries at both ends of a segment.
 const timestamps = 3 * time.Millisecond

@@ -12,6 +12,8 @@ func (m *media) inspect(t *track) (issues []issue) {
 			s.sync, sets, ok = walkNAL(s.data, t)
 		case "av01":
 			s.sync, ok = walkOBU(s.data)
+		case "vp09":
+			s.sync, ok = readVP9(s.data)
 		default:
 			s.sync, ok = true, len(s.data) > 0
 		}
@@ -102,4 +104,17 @@ func walkOBU(data []byte) (sync, ok bool) {
 		data = f.data[size:]
 	}
 	return sync, frames > 0
+}
+
+// readVP9 reads the start of a frame's uncompressed header (VP9 6.2): a key frame is one, and none that shows an old picture.
+func readVP9(data []byte) (sync, ok bool) {
+	if len(data) == 0 || data[0]>>6 != 2 {
+		return false, false
+	}
+	bits := data[0] << 2 // behind frame_marker: two bits of the profile
+	profile := bits>>7 | bits>>6&1<<1
+	if bits <<= 2; profile == 3 {
+		bits <<= 1 // a reserved bit
+	}
+	return bits>>6 == 0, true // show_existing_frame, frame_type
 }

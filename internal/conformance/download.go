@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type segmentFact struct {
 	samples  int
 	track    *track
 	unloaded bool // a gap, or not readable
+	holed    bool // some of its parts are gaps
 }
 
 // decodeLine is the decoding time where the next fragment has to start.
@@ -127,7 +129,7 @@ func (p *player) segment(ctx context.Context, seg segment) error {
 	p.segments[seg.msn] = fact
 	if seg.gap {
 		p.s.rec.note(func(f *Facts) { f.GapSegments++ })
-		return nil
+		return p.s.gapEmpty(ctx, seg)
 	}
 	t, err := p.track(ctx, seg.initURI)
 	if err != nil {
@@ -152,7 +154,18 @@ func (p *player) segment(ctx context.Context, seg segment) error {
 	p.s.rec.note(func(f *Facts) { f.Samples += len(m.samples) })
 	p.timeline(seg, m, t)
 	p.messages(seg, m, t)
-	*fact = segmentFact{seg, m.start(t), t.at(m.duration()), m.longest(t), m.closest(t), len(r.body), len(m.samples), t, false}
+	*fact = segmentFact{seg, m.start(t), t.at(m.duration()), m.longest(t), m.closest(t), len(r.body), len(m.samples), t, false, seg.missing() > 0}
+	return nil
+}
+
+// gapEmpty asks for a segment that is marked as a gap.
+func (s *session) gapEmpty(ctx context.Context, seg segment) error {
+	r, err := s.fetch(ctx, http.MethodGet, seg.uri, nil)
+	if err != nil {
+		return err
+	}
+	s.rec.check(RuleGapEmpty, r.status == http.StatusNotFound || r.status == http.StatusGone, seg.uri, "status %d for a gap", r.status)
+	s.missing(seg.uri, r)
 	return nil
 }
 
@@ -162,7 +175,7 @@ func (p *player) joined(seg segment, body []byte) {
 	complete := len(seg.parts) > 0
 	for _, q := range seg.parts {
 		data, ok := p.parts[q.uri]
-		complete = complete && ok
+		complete = complete && (ok || q.gap)
 		all = append(all, data)
 		delete(p.parts, q.uri)
 	}
@@ -178,13 +191,14 @@ func (p *player) timeline(seg segment, m *media, t *track) {
 	c, l := p.s.rec.check, &p.line
 	length, start := t.at(m.duration()), m.start(t)
 	frame := m.longest(t)
-	c(RuleSegmentTime, (length-seg.duration).Abs() <= rounding, seg.uri, "EXTINF is %v, the samples last %v", seg.duration, length)
+	missing := seg.missing()
+	c(RuleSegmentTime, (length+missing-seg.duration).Abs() <= rounding, seg.uri, "EXTINF is %v, the samples last %v, the gaps %v", seg.duration, length, missing)
 	if p.s.mv.independent || p.current.independent {
 		c(RuleIndependentAll, m.samples[0].sync, seg.uri, "the first sample is no sync sample")
 	}
-	joins := l.valid && l.msn == seg.msn-1 && !seg.disc && l.initURI == seg.initURI
+	joins := l.valid && l.msn == seg.msn-1 && !seg.disc && l.initURI == seg.initURI && missing == 0
 	for i, f := range m.fragments {
-		if joins || i > 0 {
+		if joins || i > 0 && missing == 0 {
 			off := t.at(f.decode - l.ticks)
 			c(RuleDecodeTime, off.Abs() <= p.s.opt.DecodeSlack && (p.s.opt.DecodeSlack > 0 || f.decode == l.ticks), seg.uri, "fragment %d has tfdt %d, the samples before it end at %d", i, f.decode, l.ticks)
 			c(RuleFragmentOrder, f.sequence > l.sequence, seg.uri, "fragment %d has sequence %d after %d", i, f.sequence, l.sequence)
@@ -195,5 +209,5 @@ func (p *player) timeline(seg segment, m *media, t *track) {
 		off := seg.date.Sub(l.date) - (start - l.start)
 		c(RulePDTMedia, off.Abs() <= frame+rounding+timestamps, seg.uri, "the date-time moved %v, the media %v", seg.date.Sub(l.date), start-l.start)
 	}
-	l.msn, l.valid, l.initURI, l.start, l.date = seg.msn, true, seg.initURI, start, seg.date
+	l.msn, l.valid, l.initURI, l.start, l.date = seg.msn, missing == 0, seg.initURI, start, seg.date
 }

@@ -19,6 +19,8 @@ type eventLine struct {
 	known map[eventKey][]byte // the first box body of each
 	last  uint64              // presentation time of the last one, since the discontinuity before it
 	any   bool                // there was one with ID3
+	msn   int64               // of the last segment that was read
+	gap   bool                // there was a gap since then, or is one in this segment
 }
 
 // messages judges the event messages of a segment, in order.
@@ -27,7 +29,8 @@ func (p *player) messages(seg segment, m *media, t *track) {
 	if seg.disc {
 		l.last = 0
 	}
-	joinable := l.any
+	joinable := l.any && (len(seg.parts) == 0 || !seg.parts[0].gap)
+	l.gap = l.gap || seg.missing() > 0 || seg.msn != l.msn+1
 	for i := range m.fragments {
 		f := &m.fragments[i]
 		for _, e := range f.events {
@@ -37,10 +40,15 @@ func (p *player) messages(seg segment, m *media, t *track) {
 		}
 		if i == 0 && joinable {
 			first := f.first - t.editStart
-			has := slices.ContainsFunc(f.events, func(e event) bool { return e.id3() && e.version == 1 && int64(e.time) == first })
+			early := int64(p.current.partTarget.Seconds() * float64(t.timescale))
+			has := slices.ContainsFunc(f.events, func(e event) bool {
+				at := int64(min(e.time, 1<<62))
+				return e.id3() && e.version == 1 && (at == first || at < first && at > first-early)
+			})
 			p.s.rec.check(RuleEventRepeat, has, seg.uri, "the first of its chunks has %d messages, none for its first frame at %d", len(f.events), first)
 		}
 	}
+	l.gap, l.msn = seg.missing() > 0, seg.msn
 }
 
 // message judges one event message.
@@ -75,7 +83,7 @@ func (p *player) messageTime(seg segment, t *track, f *fragment, e event) {
 	slack := int64((p.current.partTarget + rounding).Seconds() * float64(t.timescale)) // a part
 	first, last := f.first-t.editStart, f.last-t.editStart
 	at := int64(min(e.time, 1<<62))
-	c(RuleEventTime, at >= first-2*slack && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
+	c(RuleEventTime, (l.gap || at >= first-2*slack) && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
 	c(RuleEventOrder, e.time >= l.last, seg.uri, "message %d is for %d, the one before it for %d", e.id, e.time, l.last)
 	l.last = e.time
 }
@@ -116,11 +124,21 @@ func (p *player) loaded(msn int64) bool {
 	return true
 }
 
+// holed tells whether some of a segment's parts, or of its neighbours', are gaps: their messages may be missing.
+func (p *player) holed(msn int64) bool {
+	for i := msn - 1; i <= msn+1; i++ {
+		if f := p.segments[i]; f != nil && f.holed {
+			return true
+		}
+	}
+	return false
+}
+
 // messagesOf judges whether the rendition has another one's messages.
 func (p *player) messagesOf(o *player) {
 	for _, e := range o.events.all {
 		again := !bytes.Equal(o.events.known[e.key()], e.body) // RuleEventID has said so
-		if again || !p.loaded(e.msn) || !o.loaded(e.msn) {
+		if again || p.holed(e.msn) || !p.loaded(e.msn) || !o.loaded(e.msn) {
 			continue
 		}
 		body, ok := p.events.known[e.key()]

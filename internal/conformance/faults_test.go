@@ -175,7 +175,7 @@ var playlistFaults = []fault{
 	{rule: RuleReports, f: edit("hi", `#EXT-X-RENDITION-REPORT:URI="lo.*\n`, "")},
 	{rule: RuleDateRange, f: edit("", `$`, "#EXT-X-DATERANGE:ID=\"bad\",START-DATE=\"2000-01-02T00:00:00.000Z\",END-DATE=\"2000-01-01T00:00:00.000Z\"\n")},
 	{rule: RuleGapParts, also: []RuleID{RuleHTTPOK, RuleHintServed}, f: edit("lo", `,GAP=YES`, ""), opt: Options{Duration: short}},
-	{rule: RuleURIUnique, f: edit("lo", `,\nlo/1-116.m4s`, ",\nlo/1-115.m4s"), opt: Options{Duration: short}},
+	{rule: RuleURIUnique, also: []RuleID{RuleGapEmpty}, f: edit("lo", `,\nlo/1-116.m4s`, ",\nlo/1-115.m4s"), opt: Options{Duration: short}},
 	{rule: RuleIndependentIn, f: edit("hi", `^#EXTM3U\n`, "#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS\n")},
 }
 
@@ -299,11 +299,19 @@ var multivariantFaults = []fault{
 	{rule: RuleVariantSize, f: masterEdit("1280x720", "1280x736")},
 	{rule: RuleVariantRate, f: masterEdit("25.000", "30.000")},
 	{rule: RuleVariantCaptions, f: masterEdit(",CLOSED-CAPTIONS=NONE", "")},
-	{rule: RuleVariantGroup, also: []RuleID{RuleVariantCodecs, RuleVariantAverage}, f: masterEdit(`AUDIO="aud"`, `AUDIO="other"`)},
+	{rule: RuleVariantGroup, also: []RuleID{RuleVariantCodecs, RuleVariantAverage, RuleGroupUsed}, f: masterEdit(`AUDIO="aud"`, `AUDIO="other"`)},
 	{rule: RuleGroupNames, f: masterEdit("#EXT-X-STREAM-INF:", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="English",LANGUAGE="en",AUTOSELECT=YES,CHANNELS="2",URI="en.m3u8"`+"\n#EXT-X-STREAM-INF:")},
 	{rule: RuleGroupDefault, f: masterEdit("AUTOSELECT=YES", "AUTOSELECT=NO")},
 	{rule: RuleGroupChannels, f: masterEdit(`CHANNELS="2"`, `CHANNELS="6"`)},
 	{rule: RuleGroupLanguage, f: masterEdit(`LANGUAGE="en",`, "")},
+	{rule: RuleVariantOnce, f: faults{master: func(b string) string {
+		from := strings.Index(b, "#EXT-X-STREAM-INF:")
+		return b + b[from:from+strings.Index(b[from:], "hi.m3u8\n")] + "hi.m3u8\n"
+	}}},
+	{rule: RuleGroupUsed, f: masterEdit("#EXT-X-MEDIA:", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="spare",NAME="English",LANGUAGE="en",CHANNELS="2",URI="en.m3u8"`+"\n#EXT-X-MEDIA:")},
+	{rule: RuleGroupCodec, also: []RuleID{RuleGroupChannels}, f: faults{master: func(b string) string {
+		return b + `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="Picture",LANGUAGE="en",CHANNELS="2",URI="lo.m3u8"` + "\n"
+	}}},
 	{rule: RuleSameTarget, also: []RuleID{RuleHoldBack, RulePartEdge, RuleSkipUntil}, f: edit("en", `TARGETDURATION:2`, "TARGETDURATION:3"), opt: Options{Duration: short}},
 	{rule: RuleSameControl, f: edit("lo", `,HOLD-BACK=6.0`, ",HOLD-BACK=6.5")},
 	{rule: RuleSameSpan, also: []RuleID{RuleSameMapping}, f: audioOnly(func(c *mkChunk) { c.decode += 4800 })},
@@ -350,6 +358,7 @@ var mediaFaults = []fault{
 		return flip(data, strings.HasSuffix(u.Path, "/hi/1-114.m4s"))
 	}}},
 	{rule: RuleSegmentTime, also: []RuleID{RulePartSum}, f: edit("hi", `2.00000,\nhi/1-113`, "1.90000,\nhi/1-113")},
+	{rule: RuleGapEmpty, f: answer(`/lo/1-116.m4s`, 200, nil), opt: Options{Duration: pass}},
 	{rule: RulePartTime, f: faults{text: func(_ *origin, _ *rend, _ url.Values, body string) string {
 		body = strings.ReplaceAll(body, `DURATION=0.40000,URI="hi/1-114.2.`, `DURATION=0.39500,URI="hi/1-114.2.`)
 		return strings.ReplaceAll(body, `DURATION=0.40000,URI="hi/1-114.3.`, `DURATION=0.40500,URI="hi/1-114.3.`)

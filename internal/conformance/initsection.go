@@ -13,7 +13,7 @@ type track struct {
 	id            uint32
 	timescale     uint32
 	handler       string // vide or soun
-	sampleEntry   string // avc1, hvc1, av01, mp4a, Opus
+	sampleEntry   string // avc1, hvc1, av01, vp09, mp4a, Opus
 	codec         string // RFC 6381
 	width, height int    // of the sample entry
 	shownWidth    int    // of the track header
@@ -178,6 +178,9 @@ func (t *track) videoEntry(body []byte) error {
 	case "av01":
 		c, _ := child(children, "av1C")
 		t.codec, err = av1Codec(c.body)
+	case "vp09":
+		c, _ := child(children, "vpcC")
+		t.codec, err = vp9Codec(c.body)
 	default:
 		err = fmt.Errorf("the sample entry is %q", t.sampleEntry)
 	}
@@ -223,6 +226,18 @@ func av1Codec(c []byte) (string, error) {
 		}
 	}
 	return fmt.Sprintf("av01.%d.%02d%s.%02d", c[1]>>5, c[1]&0x1f, tier, depth), nil
+}
+
+// vp9Codec writes the mandatory fields of the CODECS value of the VP Codec ISO Media File Format Binding 1.0 from a vpcC box.
+func vp9Codec(c []byte) (string, error) {
+	f := fields{data: c}
+	version, _ := f.full()
+	profile, level, depth := f.u8(), f.u8(), f.u8()>>4
+	f.take(3)
+	if size := f.u16(); f.short || version != 1 || size != 0 || len(f.data) > 0 {
+		return "", fmt.Errorf("no vpcC of version 1 without initialisation data")
+	}
+	return fmt.Sprintf("vp09.%02d.%02d.%02d", profile, level, depth), nil
 }
 
 func (t *track) audioEntry(body []byte) error {

@@ -140,6 +140,16 @@ func (s *segment) sum() time.Duration {
 	return d
 }
 
+// missing is how much of the segment is announced as a gap by its parts.
+func (s *segment) missing() (d time.Duration) {
+	for _, part := range s.parts {
+		if part.gap {
+			d += part.duration
+		}
+	}
+	return d
+}
+
 // multivariant is a multivariant playlist (rfc8216bis section 4.4.6).
 type multivariant struct {
 	base        *url.URL

@@ -9,10 +9,13 @@ const (
 	RuleVariantRate      RuleID = "variant-frame-rate"
 	RuleVariantCaptions  RuleID = "variant-closed-captions"
 	RuleVariantGroup     RuleID = "variant-audio-group"
+	RuleVariantOnce      RuleID = "variant-once"
 	RuleGroupNames       RuleID = "group-names"
 	RuleGroupDefault     RuleID = "group-default"
 	RuleGroupChannels    RuleID = "group-channels"
 	RuleGroupLanguage    RuleID = "group-language"
+	RuleGroupCodec       RuleID = "group-codec"
+	RuleGroupUsed        RuleID = "group-used"
 	RuleSameTarget       RuleID = "renditions-target-duration"
 	RuleSameControl      RuleID = "renditions-server-control"
 	RuleSameSpan         RuleID = "renditions-aligned"
@@ -30,10 +33,13 @@ var multivariantRules = []Rule{
 	{RuleVariantRate, "Authoring 9.15", "FRAME-RATE is the rate of the samples, and absent without video."},
 	{RuleVariantCaptions, "4.4.6.2", "Each variant has CLOSED-CAPTIONS=NONE."},
 	{RuleVariantGroup, "4.4.6.2", "The AUDIO group that a variant names exists."},
+	{RuleVariantOnce, "design", "No two variants have the same URI and the same AUDIO group."},
 	{RuleGroupNames, "4.4.6.1.1", "Members of a group have different names and each its own URI."},
 	{RuleGroupDefault, "4.4.6.1", "At most one member of a group is the default, and it is AUTOSELECT=YES."},
 	{RuleGroupChannels, "4.4.6.1", "Each audio rendition has CHANNELS, and it is the number of channels in the initialization section."},
 	{RuleGroupLanguage, "Authoring 8.10", "Each audio rendition has a well-formed LANGUAGE."},
+	{RuleGroupCodec, "4.4.6.2", "All members of an audio group have the same codec, so that CODECS is true of whichever is chosen."},
+	{RuleGroupUsed, "design", "Each audio group belongs to a variant."},
 	{RuleSameTarget, "6.2.4", "All renditions have the same target duration."},
 	{RuleSameControl, "6.2.4", "All renditions have the same EXT-X-SERVER-CONTROL."},
 	{RuleSameSpan, "6.2.4", "A media sequence number spans the same time in all renditions, to within an audio frame."},
@@ -57,6 +63,7 @@ const (
 	RuleDecodeTime     RuleID = "decode-time"
 	RuleSegmentParts   RuleID = "segment-equals-parts"
 	RuleSegmentTime    RuleID = "extinf-media"
+	RuleGapEmpty       RuleID = "gap-empty"
 	RulePartTime       RuleID = "part-media"
 	RulePDTMedia       RuleID = "pdt-media"
 	RuleIndependent    RuleID = "independent-true"
@@ -79,7 +86,8 @@ var mediaRules = []Rule{
 	{RuleFragmentOrder, "ISO/IEC 14496-12 8.8.5", "Movie fragment sequence numbers rise."},
 	{RuleDecodeTime, "Authoring 7.3", "Each tfdt is the one before plus the durations of its samples, except over a discontinuity or a gap."},
 	{RuleSegmentParts, "4.4.4.9", "A segment is byte for byte its parts in order."},
-	{RuleSegmentTime, "Authoring 8.1", "EXTINF is the duration of the segment's samples."},
+	{RuleSegmentTime, "Authoring 8.1", "EXTINF is the duration of the segment's samples and of its parts that are marked as gaps: media are missing only where that is announced."},
+	{RuleGapEmpty, "4.4.4.7", "A segment that is marked as a gap is not there: a request for it is answered Not Found."},
 	{RulePartTime, "4.4.4.9", "DURATION of a part is the duration of its samples."},
 	{RulePDTMedia, "4.4.4.6", "Between discontinuities, program date-times advance as the presentation times of the media do."},
 	{RuleIndependent, "4.4.4.9", "A part with INDEPENDENT=YES starts with a sync sample."},

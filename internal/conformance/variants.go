@@ -32,7 +32,9 @@ func (s *session) judgeMultivariant(ctx context.Context) error {
 	}
 	mv, issues, _ := parseMultivariant(base, r.body)
 	s.rec.judge(s.master, syntaxRules, issues)
-	for _, v := range mv.variants {
+	for i, v := range mv.variants {
+		twice := slices.ContainsFunc(mv.variants[:i], func(o variant) bool { return o.uri == v.uri && o.audio == v.audio })
+		s.rec.check(RuleVariantOnce, !twice, v.uri, "two variants with the AUDIO group %q", v.audio)
 		s.variant(mv, v)
 	}
 	s.groups(mv)
@@ -97,10 +99,11 @@ func (s *session) codecs(v variant, audio []string) {
 	}
 }
 
-// sameCodec compares a CODECS element with what an initialization section says; AV1 may have optional fields behind.
+// sameCodec compares a CODECS element with what an initialization section says; AV1 and VP9 may have optional fields behind.
 func sameCodec(named, codec string) bool {
 	named = strings.ToLower(named)
-	return named == codec || strings.HasPrefix(codec, "av01.") && strings.HasPrefix(named, codec+".")
+	optional := strings.HasPrefix(codec, "av01.") || strings.HasPrefix(codec, "vp09.")
+	return named == codec || optional && strings.HasPrefix(named, codec+".")
 }
 
 func (s *session) bandwidth(v variant, audio []string) {
@@ -168,6 +171,9 @@ func (s *session) groups(mv *multivariant) {
 		if m.kind != "AUDIO" {
 			continue
 		}
+		used := slices.ContainsFunc(mv.variants, func(v variant) bool { return v.audio == m.group })
+		c(RuleGroupUsed, used, m.uri, "no variant has the AUDIO group %q", m.group)
+		s.groupCodec(mv, m)
 		c(RuleGroupLanguage, languageTag.MatchString(m.language), m.uri, "LANGUAGE is %q", m.language)
 		first, _, _ := strings.Cut(m.channels, "/")
 		n, err := strconv.Atoi(first)
@@ -176,5 +182,14 @@ func (s *session) groups(mv *multivariant) {
 			want = t.channels
 		}
 		c(RuleGroupChannels, err == nil && n == want, m.uri, "CHANNELS is %q, the initialization section has %d", m.channels, want)
+	}
+}
+
+// groupCodec holds a member's codecs against those of its group's first member.
+func (s *session) groupCodec(mv *multivariant, m mediaTag) {
+	i := slices.IndexFunc(mv.media, func(o mediaTag) bool { return o.kind == m.kind && o.group == m.group })
+	a, b := s.trackOf(mv.media[i].uri), s.trackOf(m.uri)
+	if a != nil && b != nil {
+		s.rec.check(RuleGroupCodec, a.codec == b.codec, m.uri, "%s in group %q, of which another member has %s", b.codec, m.group, a.codec)
 	}
 }

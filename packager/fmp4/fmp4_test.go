@@ -78,10 +78,15 @@ func opusTrack(head string) *stream.Track {
 	return &stream.Track{ID: 100, Codec: stream.Opus, ClockRate: 48000, Config: unhex(head), SampleRate: 48000, Channels: 2}
 }
 
+// vp9 is 1280x720 in profile 0, level 3.1, 8 bits, 4:2:0 with chroma where the luma is, BT.709, limited range.
+func vp9() *stream.Track {
+	return &stream.Track{Codec: stream.VP9, ClockRate: 90000, Config: []byte{0, 31, 0x82, 1, 1, 1, 0, 0}, Width: 1280, Height: 720}
+}
+
 func TestInitGoldens(t *testing.T) {
 	t.Parallel()
 	for name, track := range map[string]*stream.Track{
-		"init-avc": h264(), "init-aac": aac(),
+		"init-avc": h264(), "init-aac": aac(), "init-vp9": vp9(),
 		"init-opus": opusTrack("4f707573486561640102380180bb0000000000"),
 		"init-mp3":  {ID: 100, Codec: stream.MP3, ClockRate: 44100, SampleRate: 44100, Channels: 2, FrameSamples: 1152},
 	} {
@@ -114,6 +119,9 @@ func TestInitReadsBack(t *testing.T) {
 	if c := read(h264()).(*codecs.H264); !bytes.Equal(c.SPS, sps) || !bytes.Equal(c.PPS, pps) {
 		t.Errorf("parameter sets came back as %x %x", c.SPS, c.PPS)
 	}
+	if c := read(vp9()).(*codecs.VP9); c.Width != 1280 || c.Height != 720 || c.Profile != 0 || c.BitDepth != 8 || c.ChromaSubsampling != 1 || c.ColorRange {
+		t.Errorf("VP9 came back as %+v", c)
+	}
 	if c := read(aac()).(*codecs.MPEG4Audio); c.Config.SampleRate != 48000 || c.Config.ChannelConfig != 2 {
 		t.Errorf("AAC came back as %+v", c.Config)
 	}
@@ -122,6 +130,23 @@ func TestInitReadsBack(t *testing.T) {
 	}
 	if c, ok := read(&stream.Track{Codec: stream.MP3, ClockRate: 44100, Channels: 2}).(*codecs.MPEG1Audio); !ok || c.SampleRate != 44100 {
 		t.Errorf("MP3 came back as %+v", c)
+	}
+}
+
+// TestStorable: Init knows what it is said to know, and nothing else.
+func TestStorable(t *testing.T) {
+	t.Parallel()
+	for c := range stream.Codec(64) {
+		known := false
+		for _, track := range []*stream.Track{h264(), vp9(), aac(), opusTrack("4f707573486561640102380180bb0000000000")} {
+			track.Codec = c
+			if _, err := Init(track); err == nil {
+				known = true
+			}
+		}
+		if known != Storable(c) {
+			t.Errorf("%v: can be stored %v, is said to be %v", c, known, Storable(c))
+		}
 	}
 }
 
@@ -144,6 +169,9 @@ func TestInitRefuses(t *testing.T) {
 		"no codec data":     {Codec: stream.H264, ClockRate: 90000},
 		"short OpusHead":    {Codec: stream.Opus, ClockRate: 48000, Config: []byte("OpusHead")},
 		"no channel table":  opusTrack("4f707573486561640106380180bb0000000001"),
+		"VP9, whole box":    {Codec: stream.VP9, ClockRate: 90000, Config: make([]byte, 12)},
+		"VP8":               {Codec: stream.VP8, ClockRate: 90000, Config: make([]byte, 8)},
+		"G.711":             {Codec: stream.PCMA, ClockRate: 8000, Config: make([]byte, 8)},
 		"codec of no sense": {Codec: 99, ClockRate: 1, Config: []byte{1}},
 	} {
 		if _, err := Init(track); err == nil {

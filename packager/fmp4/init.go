@@ -111,6 +111,22 @@ func trak(w *boxes, t *stream.Track, entry func(*boxes)) {
 	})
 }
 
+// Storable tells whether Init knows the codec: VP8 and G.711 have no place in CMAF.
+func Storable(c stream.Codec) bool {
+	switch c {
+	case stream.H264, stream.HEVC, stream.AV1, stream.VP9, stream.AAC, stream.Opus, stream.MP3:
+		return true
+	}
+	return false
+}
+
+// vpRecord is the size of a VPCodecConfigurationRecord without initialisation data: VP9 has none (VP Codec ISO Media File
+// Format Binding 1.0, "VP Codec Configuration Box").
+//
+//	profile(8) level(8) bitDepth(4) chromaSubsampling(3) videoFullRangeFlag(1)
+//	colourPrimaries(8) transferCharacteristics(8) matrixCoefficients(8) codecInitializationDataSize(16)
+const vpRecord = 8
+
 // sampleEntry returns the writer of a track's sample entry.
 func sampleEntry(t *stream.Track) (func(*boxes), error) {
 	if t.Codec != stream.MP3 && len(t.Config) == 0 {
@@ -118,11 +134,18 @@ func sampleEntry(t *stream.Track) (func(*boxes), error) {
 	}
 	switch t.Codec {
 	case stream.H264:
-		return func(w *boxes) { visual(w, t, "avc1", "avcC") }, nil
+		return func(w *boxes) { visual(w, t, "avc1", func() { w.box("avcC", func() { w.bytes(t.Config) }) }) }, nil
 	case stream.HEVC:
-		return func(w *boxes) { visual(w, t, "hvc1", "hvcC") }, nil
+		return func(w *boxes) { visual(w, t, "hvc1", func() { w.box("hvcC", func() { w.bytes(t.Config) }) }) }, nil
 	case stream.AV1:
-		return func(w *boxes) { visual(w, t, "av01", "av1C") }, nil
+		return func(w *boxes) { visual(w, t, "av01", func() { w.box("av1C", func() { w.bytes(t.Config) }) }) }, nil
+	case stream.VP9:
+		if len(t.Config) != vpRecord {
+			return nil, fmt.Errorf("VP9 codec data has %d bytes and not %d", len(t.Config), vpRecord)
+		}
+		return func(w *boxes) {
+			visual(w, t, "vp09", func() { w.full("vpcC", 1, 0, func() { w.bytes(t.Config) }) })
+		}, nil
 	case stream.AAC:
 		return func(w *boxes) { audio(w, t, "mp4a", func() { esds(w, 0x40, t.Config) }) }, nil
 	case stream.MP3:
@@ -138,7 +161,7 @@ func sampleEntry(t *stream.Track) (func(*boxes), error) {
 }
 
 // visual writes a VisualSampleEntry (ISO/IEC 14496-12 12.1.3) with its configuration box.
-func visual(w *boxes, t *stream.Track, kind, config string) {
+func visual(w *boxes, t *stream.Track, kind string, config func()) {
 	w.box(kind, func() {
 		w.zero(6)
 		w.u16(1) // data reference
@@ -152,7 +175,7 @@ func visual(w *boxes, t *stream.Track, kind, config string) {
 		w.zero(32) // compressor name
 		w.u16(24)
 		w.u16(0xffff)
-		w.box(config, func() { w.bytes(t.Config) })
+		config()
 	})
 }
 

@@ -1,7 +1,10 @@
 package playlist
 
 import (
+	"slices"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"pushcart/packager/window"
 )
@@ -11,20 +14,30 @@ func Multivariant(v *window.View) []byte {
 	w := &text{b: make([]byte, 0, 1024)}
 	w.line("#EXTM3U")
 	w.tag("#EXT-X-VERSION:").int(playlistFormat).end()
-	audio := map[*window.Rendition]bool{}
-	for _, a := range v.Variants {
-		if a.Audio == nil || audio[a.Audio] {
+	for i := range v.Variants {
+		g := v.Variants[i].Audio
+		if g == nil || slices.ContainsFunc(v.Variants[:i], func(o window.Variant) bool { return o.Audio == g }) {
 			continue
 		}
-		audio[a.Audio] = true
-		w.tag("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"").tag(audioName(a.Language)).tag("\"")
-		w.tag(",LANGUAGE=\"").tag(language(a.Language)).tag("\"")
-		w.tag(",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"").int(int64(max(1, a.Channels))).tag("\",URI=\"").tag(a.Audio.Name).tag(".m3u8\"").end()
+		for n := range g.Members {
+			w.member(g, n)
+		}
 	}
-	for _, a := range v.Variants {
-		w.variant(a)
+	for i := range v.Variants {
+		w.variant(&v.Variants[i])
 	}
 	return w.b
+}
+
+// member renders the n-th rendition of an audio group (rfc8216bis 4.4.6.1).
+func (w *text) member(g *window.AudioGroup, n int) {
+	m := &g.Members[n]
+	w.tag("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"").quoted(g.ID).tag("\",NAME=\"").quoted(m.Name)
+	w.tag("\",LANGUAGE=\"").quoted(language(m.Language)).tag("\"")
+	if n == 0 {
+		w.tag(",DEFAULT=YES")
+	}
+	w.tag(",AUTOSELECT=YES,CHANNELS=\"").int(int64(max(1, m.Channels))).tag("\",URI=\"").tag(m.Rendition.Name).tag(".m3u8\"").end()
 }
 
 // language is what LANGUAGE says for a track that does not tell: RFC 5646 has "und" for it.
@@ -35,21 +48,34 @@ func language(tag string) string {
 	return tag
 }
 
-func audioName(tag string) string {
-	if tag == "" {
-		return "Original"
+// quoted writes the inside of a quoted string, in which line breaks, quotes and control characters have no place (4.1, 4.2).
+func (w *text) quoted(s string) *text {
+	for _, c := range s {
+		if c != '"' && !unicode.IsControl(c) && c != utf8.RuneError {
+			w.b = utf8.AppendRune(w.b, c)
+		}
 	}
-	return tag
+	return w
 }
 
-func (w *text) variant(a window.Variant) {
+func (w *text) variant(a *window.Variant) {
 	peak, average := bandwidth(a.Video.Load())
 	if a.Audio != nil {
-		p, m := bandwidth(a.Audio.Load())
+		// Players choose one of the group: the largest counts (4.4.6.2).
+		var p, m int64
+		for i := range a.Audio.Members {
+			if r := a.Audio.Members[i].Rendition; r != a.Video {
+				q, n := bandwidth(r.Load())
+				p, m = max(p, q), max(m, n)
+			}
+		}
+		if !a.Video.Video {
+			p, m = max(p-peak, 0), max(m-average, 0) // it is itself one of the group
+		}
 		peak, average = peak+p, average+m
 	}
 	w.tag("#EXT-X-STREAM-INF:BANDWIDTH=").int(peak).tag(",AVERAGE-BANDWIDTH=").int(average)
-	w.tag(",CODECS=\"").tag(a.Codecs).tag("\"")
+	w.tag(",CODECS=\"").quoted(a.Codecs).tag("\"")
 	if a.Width > 0 {
 		w.tag(",RESOLUTION=").int(int64(a.Width)).tag("x").int(int64(a.Height))
 	}
@@ -58,7 +84,7 @@ func (w *text) variant(a window.Variant) {
 		w.b = strconv.AppendFloat(w.b, a.FrameRate, 'f', 3, 64)
 	}
 	if a.Audio != nil {
-		w.tag(",AUDIO=\"audio\"")
+		w.tag(",AUDIO=\"").quoted(a.Audio.ID).tag("\"")
 	}
 	w.tag(",CLOSED-CAPTIONS=NONE").end()
 	w.tag(a.Video.Name).tag(".m3u8").end()

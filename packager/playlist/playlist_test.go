@@ -68,7 +68,8 @@ func build(parts int, gapAt int, breakAt int) (*window.Presentation, *window.Ren
 		p.Append(audio, part, begin)
 	}
 	p.SetVariants([]window.Variant{{
-		Video: video, Audio: audio, Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 29.97, Channels: 2,
+		Video: video, Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 29.97,
+		Audio: &window.AudioGroup{ID: "audio", Members: []window.AudioMember{{Rendition: audio, Name: "Original", Channels: 2}}},
 	}})
 	return p, video
 }
@@ -107,7 +108,7 @@ func TestMultivariantGoldens(t *testing.T) {
 	p, _ := build(64, -1, -1)
 	golden(t, "multivariant", Multivariant(p.Load()))
 	view := *p.Load()
-	view.Variants = []window.Variant{{Video: p.Load().Rendition("audio"), Codecs: "mp4a.40.2", Channels: 2}}
+	view.Variants = []window.Variant{{Video: p.Load().Rendition("audio"), Codecs: "mp4a.40.2"}}
 	golden(t, "multivariant-audio", Multivariant(&view))
 }
 

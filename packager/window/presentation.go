@@ -35,7 +35,7 @@ type Presentation struct {
 
 // View is what a presentation consists of at one moment: immutable.
 type View struct {
-	// Renditions by rising name order of their making: video first.
+	// Renditions in the order of their making.
 	Renditions []*Rendition
 	// Variants say how they go together; empty until the presentation can be played.
 	Variants []Variant
@@ -49,18 +49,49 @@ type View struct {
 
 // Variant is one entry of the multivariant playlist.
 type Variant struct {
-	// Video is the rendition that the entry plays: the audio one when there is no video.
+	// Video is the rendition that the entry plays: an audio one when there is no video.
 	Video *Rendition
-	// Audio is the rendition of the entry's audio group; nil without one.
-	Audio *Rendition
-	// Codecs as in RFC 6381, comma-separated.
+	// Audio is the group of audio renditions that go with it; nil without one. Variants may share a group.
+	Audio *AudioGroup
+	// Codecs as in RFC 6381, comma-separated: the video's and the group's.
 	Codecs string
 	// Width, Height and FrameRate of the video; 0 when unknown or without video.
 	Width, Height int
 	FrameRate     float64
-	// Channels and Language of the audio rendition.
-	Channels int
+}
+
+// AudioGroup is audio renditions of one codec, of which players choose one: languages, a commentary (rfc8216bis 4.4.6.1.1).
+type AudioGroup struct {
+	// ID is the group's name, unique in the presentation.
+	ID string
+	// Members, of which the first is the default. There is at least one.
+	Members []AudioMember
+}
+
+// AudioMember is one rendition of an audio group.
+type AudioMember struct {
+	// Rendition with the media; it may be in several groups' variants, but in one group only.
+	Rendition *Rendition
+	// Name that people choose it by, unique in the group and not empty, without quotes and control characters.
+	Name string
+	// Language as a BCP 47 tag; "" when it is not known.
 	Language string
+	// Channels it has; 0 when that is not known.
+	Channels int
+}
+
+// lists tells whether one of the variants has a rendition.
+func lists(variants []Variant, r *Rendition) bool {
+	for i := range variants {
+		v := &variants[i]
+		if v.Video == r {
+			return true
+		}
+		if v.Audio != nil && slices.ContainsFunc(v.Audio.Members, func(m AudioMember) bool { return m.Rendition == r }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Changed is closed once a newer view can be loaded.
@@ -108,9 +139,24 @@ func (p *Presentation) AddRendition(name string, video bool, firstMSN int64) *Re
 	return r
 }
 
-// SetVariants says how the renditions go together.
+// SetVariants says how the renditions go together. On those that have left the variants the others report no more.
 func (p *Presentation) SetVariants(variants []Variant) {
 	p.update(func(v *View) { v.Variants = variants })
+	for _, r := range p.view.Load().Renditions {
+		r.listed = r.listed || lists(variants, r)
+	}
+	for _, r := range p.view.Load().Renditions {
+		old := r.snap.Load()
+		if len(old.Segments) == 0 || old.Ended {
+			continue
+		}
+		s := p.next(r, old)
+		same := slices.EqualFunc(s.Reports, old.Reports, func(a, b Report) bool { return a.Rendition == b.Rendition })
+		if !same {
+			s.Amended = old.Amended + 1
+			p.publish(r, old, s)
+		}
+	}
 }
 
 // SetPartTarget fixes the PART-TARGET.
@@ -278,13 +324,14 @@ func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 		Segments: old.Segments, Listed: old.Listed, Independent: old.Independent, NextMSN: old.NextMSN, Ended: old.Ended,
 		Ranges: old.Ranges, rendition: r, changed: make(chan struct{}),
 	}
-	all := p.view.Load().Renditions
+	v := p.view.Load()
+	all := v.Renditions
 	if len(all) < 2 {
 		return s
 	}
 	s.Reports = make([]Report, 0, len(all)-1)
 	for _, o := range all {
-		if o == r {
+		if o == r || o.listed && !lists(v.Variants, o) {
 			continue
 		}
 		if last, ok := o.Load().Last(); ok {

@@ -132,9 +132,9 @@ type Snapshot struct {
 	Independent bool
 	// Ranges are the date ranges; nil when there never were any.
 	Ranges *RangeSet
-	// Amended is how often Ranges changed since the last part.
+	// Amended is how often the snapshot changed since the last part, in Ranges or in what it reports on.
 	Amended int
-	// Reports on the other renditions.
+	// Reports on the other renditions, but for those that have left the presentation's variants.
 	Reports []Report
 	// Ended tells that nothing will follow.
 	Ended bool
@@ -258,8 +258,9 @@ type Rendition struct {
 	// Video tells video from audio.
 	Video bool
 
-	snap  atomic.Pointer[Snapshot]
-	inits atomic.Pointer[[]*Init]
+	listed bool // the variants have or had it; the writer's
+	snap   atomic.Pointer[Snapshot]
+	inits  atomic.Pointer[[]*Init]
 }
 
 // Load returns the present snapshot, never nil.

@@ -248,6 +248,30 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// TestReportsOnWhatIsListed: a rendition that left the variants is reported on no more, at once, and again when it is back.
+func TestReportsOnWhatIsListed(t *testing.T) {
+	t.Parallel()
+	s := newShow(time.Minute)
+	s.add(1)
+	group := &AudioGroup{ID: "audio", Members: []AudioMember{{Rendition: s.audio, Name: "Original"}}}
+	both, alone := []Variant{{Video: s.video, Audio: group}}, []Variant{{Video: s.video}}
+	for i, c := range []struct {
+		variants []Variant
+		reports  int
+		amended  int
+	}{{both, 1, 0}, {alone, 0, 1}, {alone, 0, 1}, {both, 1, 2}} {
+		s.SetVariants(c.variants)
+		if v := s.video.Load(); len(v.Reports) != c.reports || v.Amended != c.amended {
+			t.Errorf("%d: %d reports, amended %d times; want %d and %d", i, len(v.Reports), v.Amended, c.reports, c.amended)
+		}
+	}
+	s.SetVariants(alone)
+	s.add(1)
+	if v := s.video.Load(); len(v.Reports) != 0 || v.Amended != 0 {
+		t.Errorf("after a part, %d reports, amended %d times", len(v.Reports), v.Amended)
+	}
+}
+
 func TestIndependent(t *testing.T) {
 	t.Parallel()
 	s := newShow(time.Minute)

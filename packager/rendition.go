@@ -1,0 +1,232 @@
+package packager
+
+import (
+	"slices"
+	"strconv"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/fmp4"
+	"pushcart/packager/window"
+)
+
+// Numbers of tracks (stream.Track.ID), and with them the most renditions that a publisher can have.
+const (
+	firstAudio = 100
+	mostTracks = 16 // of each kind
+)
+
+// rendition is one track of the publisher, by its number, on its way into a playlist of its own. It leads or it follows.
+//
+// One that follows crosses the boundaries that the leading one has made, at the same presentation times and with the same
+// numbers. It has a queue of its own, so that it delays neither the leading one nor another that follows, and a patience of
+// its own: where its frames do not come, something stands in for them. That is the one thing in which audio and video
+// differ: sound has silence, a picture has a gap, in which players go to another variant.
+type rendition struct {
+	id    int
+	video bool
+	// w makes its parts; nil until there is one to make.
+	w     *writer
+	queue frameQueue
+	// cuts are the boundaries that it has not crossed yet; none while it leads.
+	cuts []*cut
+	// patience is how far it may fall behind the leading rendition before something stands in for it.
+	patience window.Ticks
+	// offset is how much later than decoded its last key frame was shown. What is announced of video counts in decoding
+	// time. 0 for audio.
+	offset window.Ticks
+	// shift is what following video's times are moved by, to meet those of the leading one: see meet.
+	shift   window.Ticks
+	needKey bool          // video's references are lost
+	seen    int64         // DTS of the last frame of following video that came, in the track's ticks; -1 for none
+	heard   window.Ticks  // presentation time of the last frame that came
+	refused *stream.Track // that cannot be packaged, to log it once
+}
+
+// Deliverable tells whether the packager can make a rendition of a codec: others have no place in HLS, or none that
+// browsers play.
+func Deliverable(c stream.Codec) bool { return fmp4.Storable(c) }
+
+// renditionName is the name of a track's rendition in URIs.
+func renditionName(id int) string {
+	name := "video"
+	if id >= firstAudio {
+		name, id = "audio", id-firstAudio
+	}
+	if id > 0 {
+		name += "-" + strconv.Itoa(id)
+	}
+	return name
+}
+
+// of returns the rendition that a track's frames go to; nil for what cannot be packaged. It is made with the first frame, so
+// that a track that never has one costs nothing.
+func (p *Packager) of(t *stream.Track) *rendition {
+	if !Deliverable(t.Codec) {
+		return nil
+	}
+	for _, r := range p.renditions {
+		if r.id == t.ID && r.video == t.Video() {
+			return r
+		}
+	}
+	n := t.ID
+	if !t.Video() {
+		n -= firstAudio
+	}
+	if n < 0 || n >= mostTracks {
+		return nil
+	}
+	r := &rendition{id: t.ID, video: t.Video(), patience: leastPatience, needKey: t.Video(), seen: -1, heard: p.began}
+	r.cuts = slices.Clone(p.recent)
+	at, _ := slices.BinarySearchFunc(p.renditions, r, func(a, b *rendition) int { return a.id - b.id })
+	p.renditions = slices.Insert(p.renditions, at, r)
+	return r
+}
+
+// make gives the rendition its writer, whose first segment has the given number.
+func (p *Packager) make(r *rendition, msn int64, at window.Ticks) *writer {
+	r.w = &writer{p: p, own: r, r: p.out.AddRendition(renditionName(r.id), r.video, msn), lastDTS: -1}
+	r.w.restart(at)
+	return r.w
+}
+
+// position is when a frame is shown, for the question on which side of a boundary it lies. Pictures lie there in the order of
+// decoding: those between key frames are taken to be shown as much later as the key frame is.
+func (r *rendition) position(f *stream.Frame) window.Ticks {
+	switch {
+	case !r.video:
+		return inTicks(f.PTS, f.Track)
+	case f.Key:
+		return inTicks(f.PTS, f.Track) + r.shift
+	}
+	return inTicks(f.DTS, f.Track) + r.offset + r.shift
+}
+
+// length is how long a frame is taken to be.
+func (r *rendition) length(f *stream.Frame) window.Ticks {
+	switch {
+	case !r.video:
+		return inTicks(f.Duration, f.Track)
+	case r.w != nil && r.w.interval > 0:
+		return r.w.length()
+	case f.Track.FrameRate > 1:
+		return window.Ticks(window.Rate / f.Track.FrameRate)
+	}
+	return window.Rate / 30
+}
+
+// boundary is where a cut lies for the rendition, as a presentation time: pictures have to meet the leading one's picture,
+// sound the time that was announced for it.
+func (r *rendition) boundary(c *cut) window.Ticks {
+	if r.video {
+		return c.frame
+	}
+	return c.at
+}
+
+// reached is the presentation time up to which a follower has come.
+func (r *rendition) reached() window.Ticks { return r.w.reached() + r.offset }
+
+// led tells whether the frame's era has a leader that the rendition can follow.
+func (p *Packager) led(r *rendition, f *stream.Frame) bool {
+	return p.lead != nil && f.Era <= p.era && (!r.video || p.lead.r.Video || f.Era < p.era)
+}
+
+// drain passes on what the leading rendition has caught up with, or all that waits.
+func (p *Packager) drain(all bool) {
+	if !all {
+		p.elect()
+	}
+	for _, r := range p.renditions {
+		for len(r.queue.frames) > 0 && p.ready(r, all) {
+			if all {
+				p.last(r)
+			} else {
+				p.follow(r, &r.queue.frames[0])
+				r.queue.pop()
+			}
+		}
+	}
+}
+
+// drainTo passes on what lies before a boundary that is about to be made.
+func (p *Packager) drainTo(at window.Ticks) {
+	for _, r := range p.renditions {
+		for len(r.queue.frames) > 0 {
+			if f := &r.queue.frames[0]; f.Era > p.era || f.Era == p.era && r.position(f)+r.early(f) >= at {
+				break
+			}
+			p.follow(r, &r.queue.frames[0])
+			r.queue.pop()
+		}
+	}
+}
+
+// drainEra passes on what waits of an era that is over.
+func (p *Packager) drainEra(era int) {
+	for _, r := range p.renditions {
+		for len(r.queue.frames) > 0 && r.queue.frames[0].Era <= era {
+			p.last(r)
+		}
+	}
+}
+
+// last passes on a waiting frame for whose time nothing more will come of the leading rendition.
+func (p *Packager) last(r *rendition) {
+	defer r.queue.pop()
+	f := &r.queue.frames[0]
+	if at := r.position(f); p.lead != nil && r.w != p.lead && f.Era == p.era && at >= p.lead.reached() {
+		switch {
+		case p.needKey:
+			p.stall(p.lead, at) // the picture is held as far as this
+		case at-p.lead.reached() > trackGrace:
+			p.opt.Metrics.drop(dropLate) // no cut will go with it
+			return
+		}
+	}
+	p.follow(r, f)
+}
+
+// ready tells whether the rendition's next frame can be placed: every cut up to it is decided. Where the leading rendition
+// does not come, it decides them in its stead.
+func (p *Packager) ready(r *rendition, all bool) bool {
+	f, w := &r.queue.frames[0], p.lead
+	switch {
+	case !p.led(r, f):
+		return all // to be dropped
+	case f.Era < p.era || r.w == w || all:
+		return true
+	}
+	at, reached := r.position(f), w.reached()
+	if r.video {
+		reached += p.keyOffset // both are decoded in order, and shown as much later
+	}
+	switch {
+	case at < reached && p.target > 0:
+		// What belongs in front of it must all have been told.
+		return !r.video || !p.overfull(r.w, at-r.offset) || !r.w.ahead() || r.queue.span() >= r.patience
+	case r.queue.span() < leadPatience:
+		return false
+	case at < reached:
+		w.flush() // it stopped before its first part was full
+		p.settle(w)
+	default:
+		p.stall(w, at)
+	}
+	return true
+}
+
+// follow places a frame of a rendition that does not lead, or of leading audio.
+func (p *Packager) follow(r *rendition, f *stream.Frame) {
+	switch {
+	case p.lead == nil || f.Era != p.era:
+		p.opt.Metrics.drop(dropOldEra)
+	case r.video && (r.w == p.lead || !p.lead.r.Video):
+		p.opt.Metrics.drop(dropLate)
+	case r.video:
+		p.followPicture(r, f)
+	default:
+		r.heard = max(r.heard, inTicks(f.PTS, f.Track))
+		p.audioFrame(r, f)
+	}
+}
