@@ -209,6 +209,14 @@ func TestHealthTarget(t *testing.T) {
 	}
 }
 
+// doorsAt are the settings that have all doors but RTMP's listen at an address; "" closes them.
+func doorsAt(address string) (env []string) {
+	for _, door := range []string{"RTSP_ADDRESS", "RTSP_UDP_ADDRESS", "SRT_ADDRESS", "WHIP_UDP_ADDRESS", "WHIP_TCP_ADDRESS"} {
+		env = append(env, "PUSHCART_"+door+"="+address)
+	}
+	return env
+}
+
 // served is a running pushcart serve.
 type served struct {
 	t     *testing.T
@@ -220,7 +228,7 @@ func serve(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), binary, append([]string{"serve"}, args...)...)
 	c.Env = append([]string{"PUSHCART_LOG_FORMAT=json", "PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0",
-		"PUSHCART_ADMIN_ADDRESS=127.0.0.1:0", "PUSHCART_DATA_DIRECTORY=" + t.TempDir()}, env...)
+		"PUSHCART_ADMIN_ADDRESS=127.0.0.1:0", "PUSHCART_DATA_DIRECTORY=" + t.TempDir()}, append(doorsAt("127.0.0.1:0"), env...)...)
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -315,8 +323,8 @@ func TestServeOnATakenPort(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
 	address := taken.Listener.Addr().String()
-	_, stderr, code := call(t, []string{"PUSHCART_RTMP_ADDRESS=", "PUSHCART_ADMIN_ADDRESS=", "PUSHCART_HTTP_ADDRESS=" + address,
-		"PUSHCART_DATA_DIRECTORY=" + t.TempDir()}, "serve")
+	_, stderr, code := call(t, append(doorsAt(""), "PUSHCART_RTMP_ADDRESS=", "PUSHCART_ADMIN_ADDRESS=", "PUSHCART_HTTP_ADDRESS="+address,
+		"PUSHCART_DATA_DIRECTORY="+t.TempDir()), "serve")
 	if want := regexp.MustCompile(`pushcart: start: .*` + regexp.QuoteMeta(address) + `.*address already in use`); !want.MatchString(stderr) || code != 1 {
 		t.Errorf("%q, %d", stderr, code)
 	}

@@ -1,4 +1,4 @@
-// Command pushcart is a live-commerce edge node: RTMP in, low-latency HLS out.
+// Command pushcart is a live-commerce edge node: RTMP, RTSP, WebRTC and SRT in, low-latency HLS out.
 package main
 
 import (
@@ -28,6 +28,7 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Health  healthCommand  `cmd:"" help:"Ask the running node whether it is well; for container health checks."`
 	Card    cardCommand    `cmd:"" help:"Write, show and follow a show's product cards."`
+	Source  sourceCommand  `cmd:"" help:"List, add and remove the cameras and encoders that streams are fetched from."`
 }
 
 // surroundings is what commands know of the world.
@@ -57,7 +58,7 @@ func run(args []string, s surroundings) int {
 	helped := false
 	parser, err := kong.New(&commands{},
 		kong.Name("pushcart"),
-		kong.Description("A live-commerce edge node: takes RTMP in and serves low-latency HLS.\n\n"+
+		kong.Description("A live-commerce edge node: takes RTMP, RTSP, WebRTC and SRT in and serves low-latency HLS.\n\n"+
 			"Every setting of the configuration file can be given as an environment variable too: PUSHCART_HLS_PART_DURATION=300ms."),
 		kong.Writers(s.stdout, s.stderr),
 		kong.Exit(func(int) { helped = true }),

@@ -39,6 +39,8 @@ type Options struct {
 	Streams func() []Stream
 	// Stream describes one; false when there is none of the name.
 	Stream func(name string) (Stream, bool)
+	// Sources are what streams are fetched from; nil is a node that fetches nothing.
+	Sources Sources
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -46,7 +48,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// API answers the requests of operators and viewers about cards.
+// API answers the requests of operators and viewers about streams, their cards and their sources.
 type API struct {
 	opt     Options
 	routes  []route
@@ -64,6 +66,9 @@ type API struct {
 func New(opt Options) *API {
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Sources == nil {
+		opt.Sources = noSources{}
 	}
 	m := newMetrics(opt.Registerer)
 	a := &API{

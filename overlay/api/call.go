@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pushcart/internal/auth"
@@ -78,14 +79,8 @@ func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 func (c *call) admit() error {
 	rt := c.route
 	if !rt.open {
-		c.stream = c.r.PathValue("name")
-		token, err := c.api.guard.admit(c.r, c.stream)
-		if err != nil {
+		if err := c.admitOperator(); err != nil {
 			return err
-		}
-		c.token = token
-		if err := auth.ValidName(c.stream); err != nil {
-			return problemf(overlay.ReasonNotFound, "name", "There is no stream of this name, since %v.", err)
 		}
 		if err := c.checkQuery(); err != nil {
 			return err
@@ -99,6 +94,9 @@ func (c *call) admit() error {
 	if rt.open {
 		return nil
 	}
+	if rt.sources {
+		return c.preconditions(unconditional)
+	}
 	var err error
 	if c.desk, err = c.api.opt.Desk(c.stream); err != nil {
 		return err
@@ -108,6 +106,22 @@ func (c *call) admit() error {
 			return err
 		}
 		return c.preconditions(rt.condition)
+	}
+	return nil
+}
+
+// admitOperator lets in whoever has a token for the stream that the path names; where it names none, for any.
+func (c *call) admitOperator() (err error) {
+	c.stream = c.r.PathValue("name")
+	if !strings.Contains(c.route.path, "{name}") {
+		c.token, err = c.api.guard.admitKnown(c.r)
+		return err
+	}
+	if c.token, err = c.api.guard.admit(c.r, c.stream); err != nil {
+		return err
+	}
+	if err := auth.ValidName(c.stream); err != nil {
+		return problemf(overlay.ReasonNotFound, "name", "There is no stream of this name, since %v.", err)
 	}
 	return nil
 }

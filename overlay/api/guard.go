@@ -48,6 +48,25 @@ type strikes struct {
 
 // admit checks a request's token for a stream and returns it. Its error is a *Problem.
 func (g *guard) admit(r *http.Request, stream string) (string, error) {
+	return g.check(r, "of the stream", "one of the stream's", func(keys *auth.Keys, token string) bool {
+		_, ok := keys.Permits(stream, token)
+		return ok
+	})
+}
+
+// admitKnown takes a token for whatever stream.
+func (g *guard) admitKnown(r *http.Request) (string, error) {
+	return g.check(r, "of a stream", "one of this node's", (*auth.Keys).Known)
+}
+
+// permitsAny tells whether a token is one for any stream: the node's operator has it, not that of one show.
+func (g *guard) permitsAny(token string) bool {
+	_, ok := g.tokens.Load().Permits(auth.AnyStream, token)
+	return ok
+}
+
+// check lets a request in whose token is good; whose it should be is for the sentences.
+func (g *guard) check(r *http.Request, needed, unlike string, good func(*auth.Keys, string) bool) (string, error) {
 	keys := g.tokens.Load()
 	if keys.Empty() {
 		return "", problemf(overlay.ReasonStorage, "", "This node has no operator token, because it could not write one to its data folder. "+
@@ -55,10 +74,10 @@ func (g *guard) admit(r *http.Request, stream string) (string, error) {
 	}
 	token, found := bearer(r.Header.Values("Authorization"))
 	if !found {
-		return "", problemf(reasonUnauthorized, "Authorization", "This needs the operator token of the stream: send Authorization: Bearer TOKEN.").
+		return "", problemf(reasonUnauthorized, "Authorization", "This needs the operator token %s: send Authorization: Bearer TOKEN.", needed).
 			with("WWW-Authenticate", `Bearer realm="pushcart"`)
 	}
-	if _, ok := keys.Permits(stream, token); ok {
+	if good(keys, token) {
 		// Also where the address is turned away: others may share it with the host.
 		return token, nil
 	}
@@ -68,7 +87,7 @@ func (g *guard) admit(r *http.Request, stream string) (string, error) {
 		return "", blocked(until.Sub(g.now()))
 	}
 	g.strike(from)
-	return "", problemf(reasonUnauthorized, "Authorization", "This token is not one of the stream's: see studio.tokens, or the file operator.token in the node's data folder.").
+	return "", problemf(reasonUnauthorized, "Authorization", "This token is not %s: see studio.tokens, or the file operator.token in the node's data folder.", unlike).
 		with("WWW-Authenticate", `Bearer realm="pushcart", error="invalid_token"`)
 }
 

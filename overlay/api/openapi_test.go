@@ -127,9 +127,10 @@ func TestDescriptionHasTheTypes(t *testing.T) {
 		"ShowRequest": reflect.TypeFor[ShowRequest](), "Timeline": reflect.TypeFor[Timeline](), "ShownView": reflect.TypeFor[overlay.ShownView](),
 		"Settings": reflect.TypeFor[Settings](), "SettingsPatch": reflect.TypeFor[SettingsPatch](), "Result": reflect.TypeFor[overlay.Result](),
 		"View": reflect.TypeFor[overlay.View](), "InBandRefusal": reflect.TypeFor[overlay.InBandRefusal](), "Problem": reflect.TypeFor[Problem](),
+		"Source": reflect.TypeFor[Source](), "SourceList": reflect.TypeFor[SourceList](), "SourceRequest": reflect.TypeFor[SourceRequest](),
 	}
 	// Of these, package card decides: see TestDescriptionHasTheCard.
-	others := strings.Fields("StreamName CardID SlotName Country Instant Text WebAddress Price Card Offer Promotion Coupon Giveaway CardDocument KeySet")
+	others := strings.Fields("StreamName CardID SlotName Country Instant Text WebAddress Price Card Offer Promotion Coupon Giveaway CardDocument KeySet SourceURL Transport")
 	for name, schema := range object(at(d.root, "components", "schemas")) {
 		typ, ours := types[name]
 		if !ours {

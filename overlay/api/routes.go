@@ -21,12 +21,15 @@ type route struct {
 	body bodyRule
 	// condition that a request that changes something may state.
 	condition condition
+	// sources tells that the route is about what the node fetches, not about a stream's cards: there need be no desk, and
+	// what it does is the same however often it is sent.
+	sources bool
 	// apart tells that Register leaves the route out: see Documents.
 	apart bool
 }
 
-// changes tells whether the route is one that changes something, and so takes an Idempotency-Key.
-func (rt *route) changes() bool { return rt.method != http.MethodGet }
+// changes tells whether the route is one that changes what a desk has, and so takes an Idempotency-Key.
+func (rt *route) changes() bool { return rt.method != http.MethodGet && !rt.sources }
 
 // Sizes of bodies in bytes. A card is held to its own limit by what reads it, which says so in better words.
 const (
@@ -38,7 +41,7 @@ const (
 
 // table lists all routes.
 func (a *API) table() []route {
-	const base = "/api/v1/streams/{name}"
+	const base, source = "/api/v1/streams/{name}", "/api/v1/sources/{name}"
 	plain := func(limit int64) bodyRule { return bodyRule{[]string{kindJSON}, limit} }
 	patch := func(limit int64) bodyRule { return bodyRule{[]string{kindMerge, kindJSON}, limit} }
 	at := []string{"at"}
@@ -65,6 +68,11 @@ func (a *API) table() []route {
 		{method: "GET", path: base + "/card-settings", handle: (*call).getSettings},
 		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
 		{method: "GET", path: base + "/card-events", handle: (*call).events},
+
+		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, sources: true},
+		{method: "GET", path: source, handle: (*call).getSource, sources: true},
+		{method: "PUT", path: source, handle: (*call).putSource, sources: true, body: plain(maxSmallBody)},
+		{method: "DELETE", path: source, handle: (*call).deleteSource, sources: true},
 
 		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, query: []string{"e"}},
 		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},

@@ -89,7 +89,7 @@ func (c *call) getSettings() error {
 	return c.answer("", Settings{c.desk.View().InBand})
 }
 
-// patchSettings answers with the settings as they are then.
+// patchSettings answers with what became of the change, as every command does; the settings are as it asked for.
 func (c *call) patchSettings() error {
 	var s SettingsPatch
 	if err := decode(c.body, &s); err != nil {

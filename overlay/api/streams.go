@@ -34,9 +34,17 @@ type Stream struct {
 type Track struct {
 	ID int `json:"id"`
 	// Kind is "video" or "audio".
-	Kind       string  `json:"kind"`
-	Codec      string  `json:"codec"`
-	Codecs     string  `json:"codecs"`
+	Kind  string `json:"kind"`
+	Codec string `json:"codec"`
+	// Codecs is the value of RFC 6381; "" where the codec has none.
+	Codecs string `json:"codecs"`
+	// Language as a BCP 47 tag and Name are what viewers choose the track by; "" when they are not known.
+	Language string `json:"language,omitempty"`
+	Name     string `json:"name,omitempty"`
+	// Undelivered tells that viewers do not get the track, because HLS cannot carry its codec: the stream's advice says what
+	// to do.
+	Undelivered bool `json:"undelivered,omitempty"`
+
 	Bitrate    int64   `json:"bitrate_bps"`
 	Width      int     `json:"width,omitempty"`
 	Height     int     `json:"height,omitempty"`

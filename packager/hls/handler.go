@@ -31,6 +31,10 @@ type Options struct {
 	Registry *Registry
 	Settings func() Settings
 	Metrics  *Metrics
+	// Demand is called when a viewer asks for a stream. It tells whether the node can fetch it, and begins to do so where it
+	// does not yet: the viewer then waits for it. It may be called for each playlist, from any goroutine; nil is a node that
+	// fetches nothing.
+	Demand func(name string) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -70,17 +74,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stream, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
-	e := h.opt.Registry.get(stream)
-	if e == nil {
-		h.fail(w, kindOther, http.StatusNotFound, "no such stream, or not live yet")
+	if rest == "index.m3u8" {
+		h.multivariant(w, r, stream)
 		return
 	}
-	if rest == "index.m3u8" {
-		h.multivariant(w, r, e)
+	e := h.opt.Registry.get(stream)
+	if e == nil {
+		h.fail(w, kindOther, http.StatusNotFound, noStream)
 		return
 	}
 	if name, ok := strings.CutSuffix(rest, ".m3u8"); ok {
 		v := e.presentations[0].Load()
+		if !v.Ended {
+			// Who comes back to a stream whose source was given up has it fetched again. An ended one is over for good: who goes
+			// on asking for its playlist does not want another show.
+			h.demand(stream)
+		}
 		if v.Rendition(name) == nil && len(v.Variants) == 0 {
 			// A player that outlived the show before may ask before this one has anything.
 			if v = h.started(w, r, kindPlaylist, e.presentations[0]); v == nil {
@@ -98,6 +107,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.fail(w, kindOther, http.StatusNotFound, "no such resource in this stream")
 }
+
+// noStream is the answer for a name that nothing stands behind.
+const noStream = "no such stream, or not live yet"
 
 var anyOrigin = []string{"*"}
 

@@ -141,17 +141,14 @@ func tip(p *window.Presentation, s *window.Snapshot) string {
 	return tag
 }
 
-// startupWait is how long the first viewers wait for a presentation whose publisher has only just arrived.
-const startupWait = 5 * time.Second
-
 // multivariant answers for index.m3u8.
-func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, e *entry) {
-	p := e.presentations[0]
-	e.audience.seen(r, h.opt.Now())
-	v := h.started(w, r, kindMultivariant, p)
+func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, name string) {
+	e, v := h.arrived(w, r, name)
 	if v == nil {
 		return
 	}
+	p := e.presentations[0]
+	e.audience.seen(r, h.opt.Now())
 	s := v.Variants[0].Video.Load()
 	made := s.Memo[memoMultivariant].Get(func() any { return renderMultivariant(p, v, s) }).(*multivariant)
 	if made.view != v {
@@ -170,36 +167,6 @@ func renderMultivariant(p *window.Presentation, v *window.View, s *window.Snapsh
 	text := playlist.Multivariant(v)
 	sum := sha256.Sum256(text)
 	return &multivariant{document: &document{plain: text, etag: tip(p, s) + "-" + hex.EncodeToString(sum[:4])}, view: v}
-}
-
-// started waits until a presentation can be played, and returns it; nil after answering the request itself.
-func (h *Handler) started(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation) *window.View {
-	v := p.Load()
-	if len(v.Variants) == 0 && !v.Ended {
-		release, ok := h.enter(w, r)
-		if !ok {
-			return nil
-		}
-		defer release()
-		timer := time.NewTimer(startupWait)
-		defer timer.Stop()
-		for len(v.Variants) == 0 && !v.Ended {
-			select {
-			case <-v.Changed():
-				v = p.Load()
-			case <-timer.C:
-				h.fail(w, k, http.StatusNotFound, "the stream has begun, but nothing to play has come yet")
-				return nil
-			case <-r.Context().Done():
-				return nil
-			}
-		}
-	}
-	if len(v.Variants) == 0 {
-		h.fail(w, k, http.StatusNotFound, "the stream ended before anything to play had come")
-		return nil
-	}
-	return v
 }
 
 // playlist answers for a media playlist.

@@ -10,8 +10,9 @@ import (
 
 // Registry knows which presentations can be asked for under which name.
 type Registry struct {
-	mu      sync.RWMutex // guards entries
+	mu      sync.RWMutex // guards what follows
 	entries map[string]*entry
+	added   chan struct{} // closed by the next Add; nil while nobody waits for it
 }
 
 // entry is one stream name's presentations, the newest first: the older ones only for their segments.
@@ -33,6 +34,10 @@ func (g *Registry) Add(p *window.Presentation) {
 		next.audience = old.audience
 	}
 	g.entries[p.Stream] = next
+	if g.added != nil {
+		close(g.added)
+		g.added = nil
+	}
 }
 
 // Remove forgets a presentation.
@@ -56,6 +61,17 @@ func (g *Registry) get(name string) *entry {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.entries[name]
+}
+
+// watch returns the entry of a name, nil when there is none, and a channel that is closed once a presentation of whatever
+// name is added: one for all who wait.
+func (g *Registry) watch(name string) (*entry, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.added == nil {
+		g.added = make(chan struct{})
+	}
+	return g.entries[name], g.added
 }
 
 // Viewers estimates how many distinct viewers asked for a playlist of the stream in the ten seconds before now.

@@ -24,20 +24,20 @@ const (
 	maxAnswer = 16 << 20 // bytes
 )
 
-// cardClient asks a node's card API about one stream.
-type cardClient struct {
+// nodeClient asks a node's API, mostly about one stream.
+type nodeClient struct {
 	base   string // without a slash at the end
-	stream string
+	stream string // "" where no single one is meant
 	token  string
 	http   *http.Client
 }
 
-func newCardClient(address string) (*cardClient, error) {
+func newNodeClient(address string) (*nodeClient, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("--url: %q is not an address such as %s", address, defaultURL)
 	}
-	return &cardClient{
+	return &nodeClient{
 		base: strings.TrimSuffix(u.String(), "/"),
 		http: &http.Client{
 			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
@@ -48,13 +48,18 @@ func newCardClient(address string) (*cardClient, error) {
 }
 
 // streamURL is the address of something of the stream's.
-func (c *cardClient) streamURL(path string) string {
+func (c *nodeClient) streamURL(path string) string {
 	return c.base + "/api/v1/streams/" + url.PathEscape(c.stream) + path
 }
 
-// ask sends a request about the stream and returns the body of the answer. What changes something has an idempotency key, so
+// ask sends a request about the stream and returns the body of the answer.
+func (c *nodeClient) ask(ctx context.Context, method, path string, body []byte, header http.Header) ([]byte, error) {
+	return c.send(ctx, method, c.streamURL(path), body, header)
+}
+
+// send sends a request with the token and returns the body of the answer. What changes something has an idempotency key, so
 // that it can be sent once more when the connection breaks: the node carries it out once.
-func (c *cardClient) ask(ctx context.Context, method, path string, body []byte, header http.Header) ([]byte, error) {
+func (c *nodeClient) send(ctx context.Context, method, address string, body []byte, header http.Header) ([]byte, error) {
 	h := header.Clone()
 	if h == nil {
 		h = http.Header{}
@@ -63,11 +68,11 @@ func (c *cardClient) ask(ctx context.Context, method, path string, body []byte, 
 		h.Set("Idempotency-Key", rand.Text())
 	}
 	h.Set("Authorization", "Bearer "+c.token)
-	return c.twice(ctx, method, c.streamURL(path), body, h)
+	return c.twice(ctx, method, address, body, h)
 }
 
 // twice sends a request, and once more when it was not answered.
-func (c *cardClient) twice(ctx context.Context, method, address string, body []byte, h http.Header) ([]byte, error) {
+func (c *nodeClient) twice(ctx context.Context, method, address string, body []byte, h http.Header) ([]byte, error) {
 	answer, err := c.once(ctx, method, address, body, h)
 	var refused *refusedError
 	if err == nil || errors.As(err, &refused) {
@@ -83,7 +88,7 @@ func (c *cardClient) twice(ctx context.Context, method, address string, body []b
 	}
 }
 
-func (c *cardClient) once(ctx context.Context, method, address string, body []byte, h http.Header) ([]byte, error) {
+func (c *nodeClient) once(ctx context.Context, method, address string, body []byte, h http.Header) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
@@ -128,7 +133,7 @@ func refused(r *http.Response, body []byte) *refusedError {
 }
 
 // onlyStream returns the name of the stream that is live, where it is one.
-func (c *cardClient) onlyStream(ctx context.Context) (string, error) {
+func (c *nodeClient) onlyStream(ctx context.Context) (string, error) {
 	answer, err := c.twice(ctx, http.MethodGet, c.base+"/api/v1/streams", nil, http.Header{})
 	if err != nil {
 		return "", err
