@@ -1,0 +1,261 @@
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
+)
+
+// Server takes publishers' connections.
+type Server struct {
+	opt     Options
+	metrics *metrics
+	tcp     net.Listener
+	udp     [2]*net.UDPConn // RTP and RTCP; nil is none
+
+	closing sync.Once
+	done    chan struct{} // closed when the server ends
+
+	mu        sync.Mutex // guards what follows
+	peers     map[*peer]struct{}
+	addresses map[netip.Addr]int
+	sessions  map[*session]struct{}
+	ended     bool           // no session may begin
+	watching  sync.WaitGroup // of sessions' goroutines
+}
+
+// NewServer makes a server and opens its sockets.
+func NewServer(opt Options) (*Server, error) {
+	switch {
+	case opt.Door == nil:
+		return nil, errors.New("rtsp: Options.Door is required")
+	case opt.Address == "":
+		return nil, errors.New("rtsp: Options.Address is required")
+	case opt.TLS != nil && opt.UDPAddress != "":
+		return nil, errors.New("rtsp: with TLS there is no UDP: leave Options.UDPAddress empty")
+	}
+	opt = opt.withDefaults()
+	m, err := newMetrics(opt.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("rtsp: registering metrics: %w", err)
+	}
+	s := &Server{
+		opt: opt, metrics: m, done: make(chan struct{}),
+		peers: map[*peer]struct{}{}, addresses: map[netip.Addr]int{}, sessions: map[*session]struct{}{},
+	}
+	if s.tcp, err = net.Listen("tcp", opt.Address); err != nil {
+		return nil, fmt.Errorf("rtsp: listening on %s: %w", opt.Address, err)
+	}
+	if opt.UDPAddress != "" {
+		if s.udp, err = listenPair(opt.UDPAddress); err != nil {
+			s.tcp.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// readBuffer is how many bytes of datagrams may wait for being read.
+const readBuffer = 4 << 20
+
+// pairAttempts is how many ports are tried for one that is even and has a free neighbour.
+const pairAttempts = 100
+
+// listenPair opens an even port and the next one (RFC 3550 11).
+func listenPair(address string) (pair [2]*net.UDPConn, _ error) {
+	at, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return pair, fmt.Errorf("rtsp: UDP address %s: %w", address, err)
+	}
+	if at.Port%2 != 0 {
+		return pair, fmt.Errorf("rtsp: UDP address %s: the port must be even, RTCP takes the next one", address)
+	}
+	any := at.Port == 0
+	for range pairAttempts {
+		first, err := net.ListenUDP("udp", at)
+		if err != nil {
+			return pair, fmt.Errorf("rtsp: listening on UDP %s: %w", address, err)
+		}
+		port := first.LocalAddr().(*net.UDPAddr).Port
+		if port%2 == 0 {
+			second, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Zone: at.Zone, Port: port + 1})
+			if err == nil {
+				// As far as the operating system grants it: the packets of a key frame come all at once.
+				first.SetReadBuffer(readBuffer)
+				return [2]*net.UDPConn{first, second}, nil
+			}
+			if !any {
+				first.Close()
+				return pair, fmt.Errorf("rtsp: listening on UDP port %d, the one behind that of %s: %w", port+1, address, err)
+			}
+		}
+		first.Close()
+	}
+	return pair, fmt.Errorf("rtsp: listening on UDP %s: no two ports in a row are free", address)
+}
+
+// Addr is the address of the RTSP listener.
+func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
+
+// AddrUDP is the address at which RTP comes in over UDP; nil when there is none.
+func (s *Server) AddrUDP() net.Addr {
+	if s.udp[0] == nil {
+		return nil
+	}
+	return s.udp[0].LocalAddr()
+}
+
+// limits are those in force now.
+func (s *Server) limits() Limits { return s.opt.Limits().withDefaults() }
+
+// protocol names what the server speaks, as users know it.
+func (s *Server) protocol() string {
+	if s.opt.TLS != nil {
+		return "rtsps"
+	}
+	return "rtsp"
+}
+
+// Close closes the sockets of a server that was never run.
+func (s *Server) Close() error {
+	s.closing.Do(func() { close(s.done) })
+	err := s.tcp.Close()
+	for _, c := range s.udp {
+		if c != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	return err
+}
+
+// Run serves until ctx ends, which is no error, or a listener fails. It returns after the last of its goroutines has ended.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.Close()
+	g := &gortsplib.Server{
+		Handler:      (*handler)(s),
+		RTSPAddress:  s.tcp.Addr().String(),
+		TLSConfig:    s.opt.TLS,
+		WriteTimeout: writeTimeout,
+		// Silence is this package's to judge, by a limit that may change.
+		ReadTimeout: 24 * time.Hour,
+		// Digest would need the keys in plain text, and only their hashes may be configured. Clients that do Digest do Basic.
+		// Without TLS a key can be read on the way like this; as part of the address, which is how RTMP has it, it could be too.
+		AuthMethods: []auth.VerifyMethod{auth.VerifyMethodBasic},
+		Listen:      func(string, string) (net.Listener, error) { return &listener{Listener: s.tcp, server: s}, nil },
+	}
+	if s.udp[0] != nil {
+		g.UDPRTPAddress, g.UDPRTCPAddress = s.udp[0].LocalAddr().String(), s.udp[1].LocalAddr().String()
+		next := 0
+		g.ListenPacket = func(string, string) (net.PacketConn, error) {
+			c := s.udp[next]
+			next++
+			return c, nil
+		}
+	}
+	if err := g.Start(); err != nil {
+		return fmt.Errorf("rtsp: starting: %w", err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- g.Wait() }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		failed <- err
+		err = fmt.Errorf("rtsp: accepting on %s: %w", s.tcp.Addr(), err)
+	}
+	s.closing.Do(func() { close(s.done) })
+	s.sendAway()
+	g.Close()
+	<-failed
+	s.watching.Wait()
+	return err
+}
+
+// sendAway ends all sessions with the reason that the server does.
+func (s *Server) sendAway() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for c := range s.sessions {
+		c.kick(shutdown())
+	}
+	for p := range s.peers {
+		p.outcome(resultShutdown)
+	}
+}
+
+// admit counts a connection in, unless there are too many.
+func (s *Server) admit(p *peer) result {
+	lim := s.limits()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.peers) >= lim.MaxConnections {
+		return resultTooMany
+	}
+	if s.addresses[p.address()] >= lim.MaxConnectionsPerAddress {
+		return resultTooManyAddress
+	}
+	s.peers[p] = struct{}{}
+	s.addresses[p.address()]++
+	s.metrics.connections.Inc()
+	return ""
+}
+
+func (s *Server) leave(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.peers, p)
+	if s.addresses[p.address()]--; s.addresses[p.address()] == 0 {
+		delete(s.addresses, p.address())
+	}
+	s.metrics.connections.Dec()
+}
+
+// listener admits connections. gortsplib's server ends when Accept fails, so it does not fail for what passes.
+type listener struct {
+	net.Listener
+	server *Server
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for delay := time.Duration(0); ; {
+		nc, err := l.Listener.Accept()
+		if err == nil {
+			p := newPeer(l.server, nc)
+			r := l.server.admit(p)
+			if r == "" {
+				p.waiting()
+				return p, nil
+			}
+			l.server.metrics.results[r].Inc()
+			l.server.opt.Log.Debug("rtsp: connection refused", "remote", p.remote, "result", string(r))
+			nc.Close()
+			continue
+		}
+		if !temporary(err) {
+			return nil, err
+		}
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		l.server.opt.Log.Error("rtsp: accepting a connection; retrying", "error", err, "delay", delay)
+		select {
+		case <-l.server.done:
+			return nil, net.ErrClosed
+		case <-time.After(delay):
+		}
+	}
+}
+
+// temporary tells of an Accept error that passes, such as too many open files.
+func temporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
+}

@@ -1,0 +1,120 @@
+package rtsp
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
+
+	"pushcart/ingest"
+)
+
+// app is the first part of every path, as in rtsp://HOST/live/NAME.
+const app = "live"
+
+// longestName is the length in bytes above which a stream's name or key cannot be one.
+const longestName = 256
+
+// target is what a client wants to publish, and with what right.
+type target struct {
+	name, key string
+	// tried tells that the client sent credentials, right or wrong: it need not be asked for them.
+	tried bool
+}
+
+// parseTarget takes a request's path and query, and its Authorization header, apart. The key may stand in either; in the
+// query it may have a track's control attribute behind it (NAME?key=SECRET/trackID=0), which clients put behind whatever the
+// URL ends with. A password comes before the query, because who sends one was asked for it.
+func parseTarget(path, query string, authorization base.HeaderValue) (target, *ingest.Refusal) {
+	var t target
+	first, rest, _ := strings.Cut(strings.Trim(path, "/"), "/")
+	if first != app {
+		return t, ingest.Refuse(ingest.ReasonBadName, "There is nothing at this path: publish to rtsp://HOST/%s/NAME.", app)
+	}
+	t.name = strings.Trim(withoutControl(rest), "/")
+	if len(t.name) > longestName {
+		return t, ingest.Refuse(ingest.ReasonBadName, "The stream's name is too long: it has %d characters. Copy the address again: rtsp://HOST/%s/NAME.", len(t.name), app)
+	}
+	t.key = queryValue(query, "key")
+	t.tried = t.key != ""
+	if user, password, ok := basic(authorization); ok {
+		t.tried = true
+		switch {
+		case password != "":
+			t.key = password
+		case t.key == "": // rtsp://SECRET@HOST: some programs have one field for both
+			t.key = user
+		}
+	}
+	if t.name == "" && t.key == "" {
+		return t, ingest.Refuse(ingest.ReasonBadName, "The stream's name is missing: publish to rtsp://HOST/%s/NAME.", app)
+	}
+	return t, nil
+}
+
+// withoutControl removes a control attribute from the end of a path or a query's value.
+func withoutControl(v string) string {
+	for _, mark := range [...]string{"/trackID=", "/streamid=", "/stream=", "/track"} {
+		if i := strings.LastIndex(v, mark); i >= 0 && digits(v[i+len(mark):]) {
+			return v[:i]
+		}
+	}
+	return v
+}
+
+func digits(v string) bool {
+	for _, c := range []byte(v) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return v != ""
+}
+
+// queryValue finds a parameter. Unlike in HTML forms, a plus sign means itself: people paste secrets as they are.
+func queryValue(query, name string) string {
+	for part := range strings.SplitSeq(query, "&") {
+		k, v, _ := strings.Cut(part, "=")
+		if k != name {
+			continue
+		}
+		v = strings.TrimSuffix(withoutControl(v), "/")
+		if plain, err := url.PathUnescape(v); err == nil {
+			return plain
+		}
+		return v
+	}
+	return ""
+}
+
+// basic reads an Authorization header of the Basic scheme (RFC 7617).
+func basic(header base.HeaderValue) (user, password string, ok bool) {
+	var a headers.Authorization
+	if len(header) == 0 || a.Unmarshal(header) != nil || a.Method != headers.AuthMethodBasic {
+		return "", "", false
+	}
+	return a.Username, a.BasicPass, true
+}
+
+// plainText leaves out what is not meant to be seen, such as line breaks, terminal controls and marks that turn the
+// direction of the text around them: what a peer says of itself is shown in logs and on pages.
+func plainText(v string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, v)
+}
+
+// clip shortens what a peer sent, for messages and logs.
+func clip(v string) string {
+	const longest = 64
+	if len(v) > longest {
+		return strings.ToValidUTF8(v[:longest], "") + "…"
+	}
+	return v
+}
