@@ -56,7 +56,8 @@ type Command struct {
 	Key string
 	// Fingerprint is a hash of all that the command says.
 	Fingerprint [32]byte
-	// Source is who asked, for the timeline: "api", "rtmp", "sei".
+	// Source is who asked, for the timeline: "api", or what the command came with: "rtmp", "sei", "datachannel",
+	// "id3", "scte35".
 	Source string
 }
 

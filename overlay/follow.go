@@ -28,7 +28,9 @@ func (d *Desks) Follow(name string, s Screen) stream.Consumer {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.closed {
+	if d.closed {
+		f.close()
+	} else {
 		d.running.Go(f.run)
 	}
 	return f
@@ -43,6 +45,9 @@ type follower struct {
 	end    sync.Once
 	over   chan struct{} // closed when the stream has ended
 
+	mu     sync.Mutex // guards closed, and queue against what comes after it
+	closed bool       // nobody takes from the queue any more
+
 	bucket bucket // run's
 }
 
@@ -50,6 +55,18 @@ type follower struct {
 type message struct {
 	data *stream.Data
 	at   time.Time
+}
+
+// answer tells the sender what became of its command, if it wants to know. Each message gets one answer.
+func (m message) answer(r Result, refusal *Refusal) {
+	if m.data.Reply == nil {
+		return
+	}
+	if refusal != nil {
+		m.data.Reply(stream.Reply{Refused: refusal.Message, Field: refusal.Field})
+		return
+	}
+	m.data.Reply(stream.Reply{Epoch: r.Epoch, Seq: r.Seq, Card: r.Card, Rev: r.Rev})
 }
 
 // Tracks implements stream.Consumer.
@@ -66,29 +83,61 @@ func (f *follower) End() { f.end.Do(func() { close(f.over) }) }
 
 // Data implements stream.Consumer. It looks at nothing but the size: that is all that the publisher may wait for.
 func (f *follower) Data(d *stream.Data) {
+	m := message{d, f.desks.opt.Now()}
 	budget := inBandBytes
 	for _, v := range d.Values {
 		if budget = spend(v, budget); budget < 0 {
 			f.desks.metrics.inBand.WithLabelValues(inBandSize).Inc()
+			m.answer(Result{}, refuse(ReasonTooLarge, "", "The message has more than %d bytes: shorten the card.", inBandBytes))
 			return
 		}
 	}
 	if !mayBeCommand(d) {
 		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		m.answer(Result{}, f.why())
+		return
+	}
 	// While the desk cannot be opened the newest ones are kept: what was shown minutes ago is not to be shown now.
-	for m := (message{d, f.desks.opt.Now()}); ; {
+	for {
 		select {
 		case f.queue <- m:
 			return
 		default:
 		}
 		select {
-		case <-f.queue:
+		case old := <-f.queue:
 			f.desks.metrics.inBand.WithLabelValues(inBandQueue).Inc()
+			old.answer(Result{}, refuse(ReasonBusy, "", "Too many commands wait on this stream: send fewer, and this one again in a moment."))
 		default:
 		}
 	}
+}
+
+// close answers what waits, and refuses what comes from now on.
+func (f *follower) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	for {
+		select {
+		case m := <-f.queue:
+			m.answer(Result{}, f.why())
+		default:
+			return
+		}
+	}
+}
+
+// why is the refusal for what nobody looks at any more.
+func (f *follower) why() *Refusal {
+	if f.desks.ctx.Err() != nil {
+		return errClosed()
+	}
+	return refuse(ReasonClosed, "", "The stream has no desk for its cards any more: it has ended, or its journal cannot be opened.")
 }
 
 // spend takes from a budget what a value holds; less than 0 is left when that is too much.
@@ -117,6 +166,7 @@ func spend(v any, budget int) int {
 
 // run is the follower's goroutine.
 func (f *follower) run() {
+	defer f.close()
 	k := f.attach()
 	if k == nil {
 		return
@@ -204,7 +254,7 @@ func (f *follower) take(k *Desk, m message) {
 		return
 	}
 	if !f.bucket.take(m.at) {
-		f.refuse(k, m.at, c.Source, inBandRate,
+		f.refuse(k, m, c.Source, inBandRate,
 			refuse(ReasonBusy, "", "The publisher sends more than %d commands a second: what is beyond that is not carried out.", inBandRateLimit))
 		return
 	}
@@ -215,24 +265,28 @@ func (f *follower) take(k *Desk, m message) {
 		refusal = refuse(ReasonForbidden, "", "The stream does not accept cards that come with the media: turn that on in the studio to let the publisher show them.")
 	case refusal == nil:
 		j := &job{request: prepare(c, f.desks.opt.Policy(), m.at)}
-		j.done = func(_ Result, err error) {
+		j.done = func(r Result, err error) {
 			if no, ok := err.(*Refusal); ok {
-				f.refuse(k, m.at, c.Source, string(no.Reason), no)
+				f.refuse(k, m, c.Source, string(no.Reason), no)
+				return
 			}
+			m.answer(r, nil)
 		}
 		if refusal = k.submit(j); refusal == nil {
 			return
 		}
 	}
-	f.refuse(k, m.at, c.Source, string(refusal.Reason), refusal)
+	f.refuse(k, m, c.Source, string(refusal.Reason), refusal)
 }
 
-// refuse counts a command that is not carried out, and has the views tell of it. Nothing of it is written to the disk.
-func (f *follower) refuse(k *Desk, at time.Time, source, reason string, why *Refusal) {
+// refuse counts a command that is not carried out, and tells its sender and the views of it. Nothing of it is written to the
+// disk.
+func (f *follower) refuse(k *Desk, m message, source, reason string, why *Refusal) {
 	f.desks.metrics.inBand.WithLabelValues(reason).Inc()
-	if w := k.clerk.Load(); w != nil && w.refusals.note(at, source, why) {
+	if w := k.clerk.Load(); w != nil && w.refusals.note(m.at, source, why) {
 		w.signal()
 	}
+	m.answer(Result{}, why)
 }
 
 // bucket lets a number of commands through at once, and then as many a second as its rate.

@@ -30,8 +30,16 @@ import (
 //	                the other members, each of them a string; documents are JSON texts
 //	onPushcartCard  the object as a string of JSON, or as an AMF object of the same shape, in which null is as good as absent
 //	SEI             user_data_unregistered with the UUID 9f3c1b52-6e0d-4a57-8c1e-70757368cafe and the object behind it
+//	data channel    of WebRTC, with the label "cards": the object as a text message
+//	timed ID3       in an MPEG transport stream: a TXXX frame with the description "pushcart" or "live.pushcart" and the
+//	                object as its value
+//	SCTE-35         in an MPEG transport stream: time_signal or splice_insert with a segmentation descriptor whose UPID is
+//	                an MPU (0x0C) with the format identifier "PUSH" and the object behind it, or a URI (0x0F) such as
+//	                pushcart:show?card=lamp&slot=main or pushcart:hide; or private_command with the identifier "PUSH" and
+//	                the object behind it
 //
-// How the data messages of RTMP carry them stands in ingest/rtmp/data.go, and for SEI in internal/codec/sei.go.
+// How the data messages of RTMP carry them stands in ingest/rtmp/data.go, for SEI in internal/codec/sei.go, for the data
+// channel in ingest/whip, for ID3 and SCTE-35 in ingest/ts.
 const (
 	inBandOp = "pushcart" // the member that names the command
 	inBandID = "card"
@@ -51,6 +59,14 @@ var inBandMembers = map[Op][]string{
 	OpPatch: {inBandID, "patch", "key"},
 }
 
+// inBandTexts are the messages of which each is a command as JSON text, and the source that each stands for.
+var inBandTexts = map[string]string{
+	stream.DataSEI:     "sei",
+	stream.DataChannel: "datachannel",
+	stream.DataID3:     "id3",
+	stream.DataSCTE35:  "scte35",
+}
+
 // inBandCommand holds a command's members as JSON.
 type inBandCommand map[string]json.RawMessage
 
@@ -62,9 +78,8 @@ func commandOf(d *stream.Data) (c Command, ours bool, refusal *Refusal) {
 	if !ours {
 		return Command{}, false, nil
 	}
-	c.Source = "rtmp"
-	if d.Name == stream.DataSEI {
-		c.Source = "sei"
+	if c.Source = inBandTexts[d.Name]; c.Source == "" {
+		c.Source = "rtmp"
 	}
 	c.Frame = &Frame{Era: d.Era, PTS: d.PTS}
 	if refusal == nil {
@@ -78,7 +93,7 @@ func commandOf(d *stream.Data) (c Command, ours bool, refusal *Refusal) {
 
 // mayBeCommand tells at little cost whether a message may be a command, so that captions push no commands out of a queue.
 func mayBeCommand(d *stream.Data) bool {
-	if d.Name == stream.DataCard || d.Name == stream.DataSEI {
+	if d.Name == stream.DataCard || inBandTexts[d.Name] != "" {
 		return true
 	}
 	if len(d.Values) == 0 {
@@ -117,7 +132,7 @@ func inBandOf(d *stream.Data) (m inBandCommand, ours bool, _ *Refusal) {
 	case stream.DataCard:
 		m, refusal := inBandArguments(d.Values)
 		return m, true, refusal
-	case stream.DataSEI:
+	case stream.DataSEI, stream.DataChannel, stream.DataID3, stream.DataSCTE35:
 		text, _ := first.(string)
 		m, refusal := parseInBand(text)
 		return m, true, refusal

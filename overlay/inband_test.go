@@ -41,6 +41,9 @@ func TestInBandCommands(t *testing.T) {
 			carried(stream.DataCard, `{"pushcart":"show","card":"lamp"}`),
 			carried(stream.DataCard, object{"pushcart": "show", "card": "lamp", "slot": nil}),
 			seiData(`{"pushcart":"show","card":"lamp"}`),
+			carried(stream.DataChannel, `{"pushcart":"show","card":"lamp"}`),
+			carried(stream.DataID3, ` {"card":"lamp","pushcart":"show"} `),
+			carried(stream.DataSCTE35, `{"pushcart":"show","card":"lamp","slot":"main"}`),
 		}},
 		"show elsewhere, with a key": {Command{Op: OpShow, Slot: "side", Card: "lamp", Key: "k 1"}, []*stream.Data{
 			textData(`{"pushcart":"show","card":"lamp","slot":"side","key":"k 1"}`),
@@ -82,9 +85,11 @@ func TestInBandCommands(t *testing.T) {
 					t.Fatalf("%d, by %s: ours %v, %v", i, d.Name, ours, refusal)
 				}
 				want := test.want
-				want.Source = "rtmp"
-				if d.Name == stream.DataSEI {
-					want.Source = "sei"
+				want.Source = map[string]string{
+					stream.DataSEI: "sei", stream.DataChannel: "datachannel", stream.DataID3: "id3", stream.DataSCTE35: "scte35",
+				}[d.Name]
+				if want.Source == "" {
+					want.Source = "rtmp"
 				}
 				if c.Op != want.Op || c.Slot != want.Slot || c.Card != want.Card || c.Key != want.Key || c.Source != want.Source ||
 					c.Frame == nil || *c.Frame != (Frame{Era: 3, PTS: 90_000}) || (c.Body == nil) != (want.Body == nil) {
@@ -245,6 +250,9 @@ func TestInBandRefusals(t *testing.T) {
 		{seiData(`{"a" 1}`), ReasonInvalid, "", "not JSON"},
 		{seiData(`{1:2}`), ReasonInvalid, "", "not JSON"},
 		{carried(stream.DataSEI), ReasonInvalid, "", "no JSON object"},
+		{carried(stream.DataChannel, 1.0), ReasonInvalid, "", "no JSON object"},
+		{carried(stream.DataID3, "{}{}"), ReasonInvalid, "", "something follows"},
+		{carried(stream.DataSCTE35, `{"pushcart":"show"}`), ReasonInvalid, "card", "missing"},
 	} {
 		c, ours, refusal := commandOf(test.d)
 		if !ours || refusal == nil {

@@ -37,7 +37,7 @@ const (
 )
 
 // sources are the values of the label; whatever else somebody may call itself is "other".
-var sources = []string{"api", "rtmp", "sei"}
+var sources = []string{"api", "rtmp", "sei", "datachannel", "id3", "scte35"}
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{

@@ -1,0 +1,340 @@
+package srt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	gosrt "github.com/datarhei/gosrt"
+	"github.com/datarhei/gosrt/circular"
+	"github.com/datarhei/gosrt/congestion"
+	"github.com/datarhei/gosrt/congestion/live"
+	"github.com/datarhei/gosrt/crypto"
+	"github.com/datarhei/gosrt/packet"
+)
+
+// Times of a connection (draft-sharabayko-srt-01 4.8).
+const (
+	tickEvery   = 10 * time.Millisecond // full acknowledgements, and delivery
+	nakInterval = 20 * time.Millisecond // periodic loss reports
+	datagram    = 1500
+	// clockOrigin keeps times on the local clock positive, in microseconds, whatever the peer's begin with.
+	clockOrigin = 1 << 40
+	// driftSpan is over how many packets the peer's clock is compared with ours, driftStep from what difference on it counts
+	// (4.7).
+	driftSpan = 1000
+	driftStep = 5000 // microseconds
+	// queued is how many packets may wait to be read.
+	queued = 4096
+)
+
+// caller is the receiving end of a connection that this node made. gosrt's packets, its keys and its receiver do the work; its
+// Dial is not used, since each call of it that fails leaves goroutines behind for ever.
+type caller struct {
+	conn   *net.UDPConn
+	remote net.Addr
+	start  time.Time
+	id     uint32 // our socket's
+	peer   uint32 // the peer's
+	secret string
+	keys   crypto.Crypto // nil without a passphrase; reader's after the handshake
+
+	recv  congestion.Receiver
+	queue chan packet.Packet
+	delay uint64 // microseconds
+	heard atomic.Int64
+
+	times peerClock // reader's
+
+	mu    sync.Mutex // guards what follows
+	out   bytes.Buffer
+	acks  [64]ackTime
+	ack   uint32
+	rtt   float64 // microseconds
+	rttBy float64
+	bad   uint64 // packets that could not be decrypted
+
+	stopped sync.Once
+	done    chan struct{}
+	wg      sync.WaitGroup
+}
+
+// ackTime is when an acknowledgement was sent.
+type ackTime struct {
+	number uint32
+	at     time.Time
+}
+
+// peerClock turns the peer's timestamps into times on our clock.
+type peerClock struct {
+	base   int64 // of our clock, when the peer's was 0
+	last   int64 // timestamp without wraps
+	first  int64 // average delay of the first packets
+	sum    int64 // of delays
+	count  int64 // of them
+	judged bool  // first is set
+}
+
+// place is the time of a timestamp; a packet that was not sent again tells how the clocks drift apart.
+func (c *peerClock) place(timestamp uint32, now int64, again bool) int64 {
+	t := c.last + int64(int32(timestamp-uint32(c.last)))
+	c.last = max(c.last, t)
+	if !again {
+		c.sum += now - c.base - t
+		if c.count++; c.count == driftSpan {
+			average := c.sum / driftSpan
+			if !c.judged {
+				c.first, c.judged = average, true
+			} else if d := average - c.first; d > driftStep || d < -driftStep {
+				c.base += d
+			}
+			c.sum, c.count = 0, 0
+		}
+	}
+	return c.base + t
+}
+
+func (c *caller) now() int64 { return time.Since(c.start).Microseconds() + clockOrigin }
+
+// stamp is the time for a packet that is sent.
+func (c *caller) stamp() uint32 { return uint32(time.Since(c.start).Microseconds()) }
+
+// begin starts to receive after the handshake.
+func (c *caller) begin(first circular.Number, timestamp uint32, delay time.Duration) {
+	c.delay = uint64(delay.Microseconds())
+	c.times = peerClock{base: c.now() - int64(timestamp), last: int64(timestamp)}
+	c.rtt, c.rttBy = 100_000, 50_000 // 4.10
+	c.heard.Store(c.now())
+	c.recv = live.NewReceiver(live.ReceiveConfig{
+		InitialSequenceNumber: first,
+		PeriodicACKInterval:   uint64(tickEvery.Microseconds()),
+		PeriodicNAKInterval:   uint64(nakInterval.Microseconds()),
+		OnSendACK:             c.sendACK,
+		OnSendNAK:             c.sendNAK,
+		OnDeliver: func(p packet.Packet) {
+			select {
+			case c.queue <- p:
+			default: // a gap in the stream, which the next packet shows
+			}
+		},
+	})
+	c.wg.Go(c.read)
+	c.wg.Go(c.tick)
+}
+
+// ReadPacket implements link.
+func (c *caller) ReadPacket() (packet.Packet, error) {
+	select {
+	case p := <-c.queue:
+		return p, nil
+	case <-c.done:
+		return nil, io.EOF
+	}
+}
+
+// Close implements link. It returns after the last goroutine has ended.
+func (c *caller) Close() error {
+	c.stop()
+	c.wg.Wait()
+	return nil
+}
+
+// stop ends the connection, and tells the peer.
+func (c *caller) stop() {
+	c.stopped.Do(func() {
+		c.send(packet.CTRLTYPE_SHUTDOWN, 0, 0, &packet.CIFShutdown{})
+		close(c.done)
+		c.conn.Close()
+	})
+}
+
+// Stats implements link.
+func (c *caller) Stats(s *gosrt.Statistics) {
+	r := c.recv.Stats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Accumulated = gosrt.StatisticsAccumulated{
+		PktRecv: r.Pkt, PktRecvLoss: r.PktLoss, PktRecvRetrans: r.PktRetrans, PktRecvDrop: r.PktDrop, PktRecvUndecrypt: c.bad, ByteRecv: r.Byte,
+	}
+	s.Instantaneous = gosrt.StatisticsInstantaneous{MsRTT: c.rtt / 1000, ByteRecvBuf: r.ByteBuf, MsRecvTsbPdDelay: c.delay / 1000}
+}
+
+// tick has the receiver acknowledge and deliver, and notices a peer that is gone.
+func (c *caller) tick() {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ticker.C:
+			now := c.now()
+			c.recv.Tick(uint64(now))
+			if now-c.heard.Load() > peerTimeout.Microseconds() {
+				c.stop()
+			}
+		}
+	}
+}
+
+// read takes datagrams.
+func (c *caller) read() {
+	b := make([]byte, datagram)
+	for {
+		n, err := c.conn.Read(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		} else if err != nil {
+			continue // the network says that it could not deliver something
+		}
+		p, err := packet.NewPacketFromData(c.remote, b[:n])
+		if err != nil || n == 0 {
+			continue
+		}
+		h := p.Header()
+		if h.DestinationSocketId != c.id {
+			p.Decommission()
+			continue
+		}
+		c.heard.Store(c.now())
+		if !h.IsControlPacket {
+			c.data(p)
+			continue
+		}
+		c.control(p)
+		p.Decommission()
+	}
+}
+
+// data takes a packet of media.
+func (c *caller) data(p packet.Packet) {
+	h := p.Header()
+	if h.MessageNumber == 0 { // of a filter that nobody asked for
+		p.Decommission()
+		return
+	}
+	if c.keys != nil {
+		if c.keys.EncryptOrDecryptPayload(p.Data(), h.KeyBaseEncryptionFlag, h.PacketSequenceNumber.Val()) != nil {
+			c.mu.Lock()
+			c.bad++
+			c.mu.Unlock()
+			p.Decommission()
+			return
+		}
+	}
+	h.PktTsbpdTime = uint64(c.times.place(h.Timestamp, c.now(), h.RetransmittedPacketFlag)) + c.delay
+	c.recv.Push(p)
+}
+
+// control acts on a control packet.
+func (c *caller) control(p packet.Packet) {
+	h := p.Header()
+	switch h.ControlType {
+	case packet.CTRLTYPE_SHUTDOWN:
+		c.stop()
+	case packet.CTRLTYPE_ACKACK:
+		c.measure(h.TypeSpecific)
+	case packet.CTRLTYPE_USER:
+		if h.SubType == packet.EXTTYPE_KMREQ {
+			c.newKeys(p)
+		}
+	}
+}
+
+// newKeys takes keys that the sender is about to change to (6.1.6), and says so.
+func (c *caller) newKeys(p packet.Packet) {
+	var km packet.CIFKeyMaterialExtension
+	if c.keys == nil || p.UnmarshalCIF(&km) != nil || km.Error != 0 || c.keys.UnmarshalKM(&km, c.secret) != nil {
+		return
+	}
+	c.send(packet.CTRLTYPE_USER, packet.EXTTYPE_KMRSP, 0, &km)
+}
+
+// measure takes the round-trip time of an acknowledgement (4.10).
+func (c *caller) measure(number uint32) {
+	c.mu.Lock()
+	a := &c.acks[number%uint32(len(c.acks))]
+	if a.number != number || a.at.IsZero() {
+		c.mu.Unlock()
+		return
+	}
+	took := float64(time.Since(a.at).Microseconds())
+	a.at = time.Time{}
+	c.rtt = c.rtt*7/8 + took/8
+	c.rttBy = c.rttBy*3/4 + max(c.rtt-took, took-c.rtt)/4
+	interval := max(uint64((c.rtt+4*c.rttBy)/2), uint64(nakInterval.Microseconds()))
+	c.mu.Unlock()
+	c.recv.SetNAKInterval(interval)
+}
+
+// sendACK acknowledges what came up to a packet.
+func (c *caller) sendACK(next circular.Number, lite bool) {
+	cif := packet.CIFACK{LastACKPacketSequenceNumber: next, IsLite: lite}
+	number := uint32(0)
+	if !lite {
+		pps, bps, capacity := c.recv.PacketRate()
+		c.mu.Lock()
+		c.ack++
+		number = c.ack
+		c.acks[number%uint32(len(c.acks))] = ackTime{number, time.Now()}
+		cif.RTT, cif.RTTVar = uint32(c.rtt), uint32(c.rttBy)
+		c.mu.Unlock()
+		cif.AvailableBufferSize = queued
+		cif.PacketsReceivingRate, cif.ReceivingRate, cif.EstimatedLinkCapacity = uint32(pps), uint32(bps), uint32(capacity)
+	}
+	c.send(packet.CTRLTYPE_ACK, 0, number, &cif)
+}
+
+// sendNAK asks for packets again: pairs of the first and the last one that are missing.
+func (c *caller) sendNAK(list []circular.Number) {
+	c.send(packet.CTRLTYPE_NAK, 0, 0, &packet.CIFNAK{LostPacketSequenceNumber: list})
+}
+
+// send sends a control packet to the peer.
+func (c *caller) send(kind packet.CtrlType, sub packet.CtrlSubType, specific uint32, cif packet.CIF) {
+	p := packet.NewPacket(c.remote)
+	defer p.Decommission()
+	h := p.Header()
+	h.IsControlPacket, h.ControlType, h.SubType, h.TypeSpecific = true, kind, sub, specific
+	h.Timestamp, h.DestinationSocketId = c.stamp(), c.peer
+	if p.MarshalCIF(cif) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.Reset()
+	if p.Marshal(&c.out) == nil {
+		c.conn.Write(c.out.Bytes()) // what is lost on the way is sent again, or asked for
+	}
+}
+
+// errHandshake is a peer whose handshake is none.
+var errHandshake = errors.New("the source does not answer as SRT has it")
+
+// readHandshake reads a datagram. gosrt reads handshakes without looking at their lengths, and panics.
+func readHandshake(b []byte, from net.Addr) (h *packet.PacketHeader, cif *packet.CIFHandshake, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = errHandshake
+		}
+	}()
+	p, err := packet.NewPacketFromData(from, b)
+	if err != nil || len(b) == 0 {
+		return nil, nil, errHandshake
+	}
+	defer p.Decommission()
+	header := *p.Header()
+	if !header.IsControlPacket || header.ControlType != packet.CTRLTYPE_HANDSHAKE {
+		return nil, nil, errHandshake
+	}
+	cif = &packet.CIFHandshake{}
+	if err := p.UnmarshalCIF(cif); err != nil {
+		return nil, nil, fmt.Errorf("%w: %v", errHandshake, err)
+	}
+	return &header, cif, nil
+}

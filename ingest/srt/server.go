@@ -1,0 +1,294 @@
+package srt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+
+	gosrt "github.com/datarhei/gosrt"
+
+	"pushcart/ingest"
+)
+
+// Server takes publishers' connections.
+type Server struct {
+	opt     Options
+	metrics *metrics
+	ln      gosrt.Listener
+
+	sessions sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows, and sessions against the end
+	closing   bool
+	open      int
+	addresses map[netip.Addr]int
+}
+
+// NewServer opens the listener. Publishers are served by Run.
+func NewServer(opt Options) (*Server, error) {
+	opt = opt.withDefaults()
+	if err := opt.check(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(opt.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("srt: registering metrics: %w", err)
+	}
+	if err := probe(opt.Address); err != nil {
+		return nil, fmt.Errorf("srt: listening on %s: %w", opt.Address, err)
+	}
+	ln, err := gosrt.Listen("srt", opt.Address, configure(opt))
+	if err != nil {
+		return nil, fmt.Errorf("srt: listening on %s: %w", opt.Address, err)
+	}
+	return &Server{opt: opt, metrics: m, ln: ln, addresses: map[netip.Addr]int{}}, nil
+}
+
+// probe finds out whether a port is taken: gosrt shares it with whoever shares too.
+func probe(address string) error {
+	c, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+func configure(opt Options) gosrt.Config {
+	c := gosrt.DefaultConfig()
+	c.Latency = opt.Latency
+	c.ReceiverLatency, c.PeerLatency = opt.Latency, opt.Latency
+	c.PeerIdleTimeout = peerTimeout
+	return c
+}
+
+// Addr is the address on which the server listens.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Close gives the port back, of a server that was never run.
+func (s *Server) Close() error {
+	s.ln.Close()
+	return nil
+}
+
+// Run takes connections until ctx ends, which is no error, or the listener fails. It tells the publishers' connections to
+// end and returns after the last of its goroutines has ended.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	accepting := make(chan error, 1)
+	go func() { accepting <- s.accept(ctx) }()
+	var failed error
+	select {
+	case failed = <-accepting:
+		cancel()
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.sessions.Wait() // they tell their peers
+	s.ln.Close()
+	if failed == nil {
+		<-accepting
+		return nil
+	}
+	if errors.Is(failed, gosrt.ErrListenerClosed) {
+		return nil
+	}
+	return fmt.Errorf("srt: accepting on %s: %w", s.Addr(), failed)
+}
+
+// accept takes requests until the listener ends.
+func (s *Server) accept(ctx context.Context) error {
+	for {
+		req, err := s.next()
+		if err != nil {
+			return err
+		}
+		if req == nil {
+			s.metrics.results[resultBadHandshake].Inc()
+			continue
+		}
+		remote := addressOf(req.RemoteAddr())
+		if how := s.admit(remote); how != "" {
+			s.metrics.results[how].Inc()
+			s.opt.Log.Debug("srt: connection refused", "remote", remote, "result", string(how))
+			code := gosrt.REJX_OVERLOAD
+			if how == resultShutdown {
+				code = gosrt.REJX_DOWN
+			}
+			req.Reject(code)
+			continue
+		}
+		go func() {
+			defer s.leave(remote)
+			how, err := s.survive(ctx, req, remote)
+			s.metrics.results[how].Inc()
+			s.opt.Log.Debug("srt: connection ended", "remote", remote, "result", string(how), "error", err)
+		}()
+	}
+}
+
+// survive keeps a fault in handling one peer's bytes from ending all the others' streams.
+func (s *Server) survive(ctx context.Context, req gosrt.ConnRequest, remote netip.AddrPort) (how result, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.opt.Log.Error("srt: a fault of this server's ended a connection; please report it", "remote", remote,
+				"panic", fault, "stack", string(debug.Stack()))
+			how, err = resultPanic, errPanic
+		}
+	}()
+	return s.serve(ctx, req, remote)
+}
+
+// next waits for a request; nil for one that cannot be read. gosrt reads handshakes without looking at their lengths, and
+// panics.
+func (s *Server) next() (req gosrt.ConnRequest, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.opt.Log.Debug("srt: a handshake cannot be read", "fault", fault)
+			req, err = nil, nil
+		}
+	}()
+	return s.ln.Accept2()
+}
+
+// addressOf is a peer's address as it is logged and counted.
+func addressOf(a net.Addr) netip.AddrPort {
+	if u, ok := a.(*net.UDPAddr); ok && u != nil {
+		p := u.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// host is by what connections are counted: for IPv6 the network, since one host may have all of it.
+func host(remote netip.AddrPort) netip.Addr {
+	a := remote.Addr()
+	if a.Is6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+// admit counts a connection in, unless there are too many. leave ends what it began.
+func (s *Server) admit(remote netip.AddrPort) result {
+	limits := s.opt.Limits().withDefaults()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return resultShutdown
+	}
+	if s.open >= limits.MaxConnections {
+		return resultTooMany
+	}
+	if s.addresses[host(remote)] >= limits.MaxConnectionsPerAddress {
+		return resultTooManyAddress
+	}
+	s.sessions.Add(1)
+	s.open++
+	s.addresses[host(remote)]++
+	s.metrics.connections.Inc()
+	return ""
+}
+
+func (s *Server) leave(remote netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.sessions.Done()
+	s.open--
+	if s.addresses[host(remote)]--; s.addresses[host(remote)] == 0 {
+		delete(s.addresses, host(remote))
+	}
+	s.metrics.connections.Dec()
+}
+
+// serve answers a request, and reads what comes.
+func (s *Server) serve(ctx context.Context, req gosrt.ConnRequest, remote netip.AddrPort) (result, error) {
+	id, how, no := s.judge(req)
+	if no != nil {
+		s.metrics.refused(no.reason)
+		s.opt.Log.Warn("srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
+		req.Reject(no.code)
+		return how, errors.New(no.sentence)
+	}
+	x := newSession(s.opt, s.metrics)
+	x.encrypted = s.opt.Passphrase != ""
+	pub, err := s.opt.Door.Open(ingest.Request{Protocol: "srt", Remote: remote, Stream: id.name, Key: id.key, Kick: x.kick})
+	if err != nil {
+		code := gosrt.REJX_FORBIDDEN
+		var refusal *ingest.Refusal
+		if errors.As(err, &refusal) {
+			s.metrics.refused(refusal.Reason)
+			code = codeOf(refusal.Reason)
+		}
+		req.Reject(code)
+		return resultRefused, err
+	}
+	conn, err := req.Accept()
+	if err != nil {
+		pub.Close(err)
+		return resultBadHandshake, err
+	}
+	x.pub, x.log = pub, s.opt.Log.With("stream", pub.Name(), "remote", remote)
+	how, err = x.run(ctx, conn)
+	var refusal *ingest.Refusal
+	level := slog.LevelDebug
+	if how == resultRefused && errors.As(err, &refusal) {
+		level = slog.LevelWarn // SRT has no words for it
+	}
+	x.log.Log(context.WithoutCancel(ctx), level, "srt: session ended", "result", string(how), "reason", err)
+	return how, err
+}
+
+// judge looks at what a request says, cheap things first.
+func (s *Server) judge(req gosrt.ConnRequest) (id identifier, how result, no *rejection) {
+	if req.Version() < 5 {
+		return id, resultBadHandshake, &rejection{gosrt.REJ_VERSION, ingest.ReasonProtocol,
+			"The encoder speaks SRT before version 1.3, without stream identifiers: update it."}
+	}
+	payload, latency, ok := asked(req)
+	limits := s.opt.Limits().withDefaults()
+	switch {
+	case !ok || payload < smallestPayload || payload > gosrt.MAX_PAYLOAD_SIZE:
+		return id, resultBadHandshake, &rejection{gosrt.REJ_ROGUE, ingest.ReasonProtocol,
+			"The encoder's datagrams hold no packet of a transport stream: set its MTU to 1500."}
+	case latency > limits.MaxLatency:
+		return id, resultBadHandshake, &rejection{gosrt.REJX_UNACCEPTABLE, ingest.ReasonLimit,
+			fmt.Sprintf("The encoder asks for a latency of %v, and %v is the most: lower it.", latency, limits.MaxLatency)}
+	}
+	if id, no = readIdentifier(req.StreamId()); no != nil {
+		return id, resultBadIdentifier, no
+	}
+	if id.play {
+		return id, resultPlay, &rejection{gosrt.REJX_BAD_MODE, ingest.ReasonProtocol,
+			"This server takes streams over SRT but does not play them. Watch at " + s.opt.Watch("NAME") + "; to publish, say m=publish in the stream identifier."}
+	}
+	return id, resultPassphrase, s.unlock(req)
+}
+
+// unlock checks the passphrase.
+func (s *Server) unlock(req gosrt.ConnRequest) *rejection {
+	reject := func(code gosrt.RejectionReason, sentence string) *rejection {
+		return &rejection{code, ingest.ReasonBadKey, sentence}
+	}
+	switch wanted := s.opt.Passphrase != ""; {
+	case wanted && !req.IsEncrypted():
+		return reject(gosrt.REJ_UNSECURE, "The encoder does not encrypt: set the server's passphrase in it.")
+	case !wanted && req.IsEncrypted():
+		return reject(gosrt.REJ_UNSECURE, "The encoder encrypts, and the server has no passphrase: take it out of the encoder, or set it in the server's configuration.")
+	case !wanted:
+		return nil
+	}
+	if req.SetPassphrase(s.opt.Passphrase) != nil {
+		return reject(gosrt.REJ_BADSECRET, "The encoder's passphrase is wrong: set the server's in it.")
+	}
+	return nil
+}
