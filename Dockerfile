@@ -2,7 +2,7 @@
 #
 #   docker run -p 1935:1935 -p 8080:8080 pushcart
 #
-# The log then has the server and the stream key for OBS. Settings are environment variables, or a file: see
+# The log then has the server and the stream key for OBS. The other doors have ports of their own: see EXPOSE. Settings are environment variables, or a file: see
 # configs/pushcart.yaml, and configs/compose.yaml for a node that stays.
 #
 # The bases can be replaced, by mirrors of them for instance: --build-arg NODE_IMAGE=... The names are in full because
@@ -59,7 +59,8 @@ ENV PUSHCART_PUBLISH_GENERATE_KEY=true
 # By number, so that Kubernetes sees that it is not root. The account needs no name and no home: the node writes to the
 # volume alone, and runs on a read-only root.
 USER 10001:10001
-EXPOSE 1935 8080
+# RTMP, viewers and WHIP, RTSP, RTP and RTCP, SRT, WebRTC.
+EXPOSE 1935 8080 8554 8000-8001/udp 8890/udp 8189/udp 8189/tcp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["pushcart", "health"]
 ENTRYPOINT ["pushcart"]
@@ -69,7 +70,7 @@ CMD ["serve"]
 ARG VERSION=
 ARG COMMIT=
 LABEL org.opencontainers.image.title="Pushcart" \
-    org.opencontainers.image.description="Edge node for live commerce: RTMP in, low-latency HLS out" \
+    org.opencontainers.image.description="Edge node for live commerce: RTMP, RTSP, WebRTC and SRT in, low-latency HLS out" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${COMMIT}"

@@ -19,7 +19,8 @@ deps-demo:
 	@scripts/install.sh ffmpeg fonts-dejavu-core
 
 deps-test:
-	@scripts/install.sh ffmpeg fonts-dejavu-core chromium
+	@scripts/install.sh ffmpeg fonts-dejavu-core chromium srt-tools gstreamer1.0-tools gstreamer1.0-plugins-base \
+	  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp
 
 web: $(SITE)
 

@@ -14,6 +14,10 @@ import (
 type Config struct {
 	Log     Log     `yaml:"log"`
 	RTMP    RTMP    `yaml:"rtmp"`
+	RTSP    RTSP    `yaml:"rtsp"`
+	SRT     SRT     `yaml:"srt"`
+	WHIP    WHIP    `yaml:"whip"`
+	Pull    Pull    `yaml:"pull"`
 	HTTP    HTTP    `yaml:"http"`
 	TLS     TLS     `yaml:"tls"`
 	Admin   Admin   `yaml:"admin"`
@@ -97,6 +101,8 @@ type Publish struct {
 	GenerateKey bool `yaml:"generate_key" reload:"live"`
 	// Keys are the stream keys. None leaves publishing open to loopback addresses only, unless GenerateKey is set.
 	Keys []Key `yaml:"keys" reload:"live"`
+	// Languages say what audio tracks are in, before what publishers say.
+	Languages []Language `yaml:"languages" reload:"new-stream"`
 }
 
 // Key lets whoever has it publish.
@@ -166,6 +172,35 @@ func Default() *Config {
 			MaxMessageSize:           8 * MiB,
 			MaxBitrate:               60 * Mbps,
 		},
+		RTSP: RTSP{
+			Address:                  ":8554",
+			UDPAddress:               ":8000",
+			HandshakeTimeout:         Duration(10 * time.Second),
+			IdleTimeout:              Duration(15 * time.Second),
+			MaxConnections:           1000,
+			MaxConnectionsPerAddress: 32,
+			MaxBitrate:               60 * Mbps,
+		},
+		SRT: SRT{
+			Address:                  ":8890",
+			Latency:                  Duration(120 * time.Millisecond),
+			HandshakeTimeout:         Duration(10 * time.Second),
+			IdleTimeout:              Duration(15 * time.Second),
+			MaxConnections:           1000,
+			MaxConnectionsPerAddress: 32,
+			MaxBitrate:               60 * Mbps,
+		},
+		WHIP: WHIP{
+			UDPAddress:            ":8189",
+			TCPAddress:            ":8189",
+			JitterBuffer:          Duration(200 * time.Millisecond),
+			SetupTimeout:          Duration(15 * time.Second),
+			IdleTimeout:           Duration(15 * time.Second),
+			MaxSessions:           1000,
+			MaxSessionsPerAddress: 32,
+			MaxBitrate:            60 * Mbps,
+		},
+		Pull: Pull{Idle: Duration(time.Minute)},
 		HTTP: HTTP{
 			Address:              ":8080",
 			HeaderTimeout:        Duration(10 * time.Second),

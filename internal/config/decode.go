@@ -111,7 +111,8 @@ func (l *loader) value(n ast.Node, v reflect.Value, tag reflect.StructTag, key s
 	}
 }
 
-// list takes a YAML list into the slice v, whose elements are texts, or structs that need all of their keys.
+// list takes a YAML list into the slice v, whose elements are texts, or structs that need all of their keys but
+// the optional ones.
 func (l *loader) list(n ast.Node, v reflect.Value, key string, at place) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
@@ -130,7 +131,7 @@ func (l *loader) list(n ast.Node, v reflect.Value, key string, at place) {
 			continue
 		}
 		l.fields(item, e, path+".")
-		for _, name := range keysOf(e.Type()) {
+		for _, name := range neededOf(e.Type()) {
 			if _, ok := l.places[path+"."+name]; !ok && !l.wrong[path] {
 				l.mistake(at, path+"."+name, "is missing")
 			}

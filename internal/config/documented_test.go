@@ -91,9 +91,11 @@ func factsOf(s setting) string {
 		reflect.TypeFor[Size](): "size", reflect.TypeFor[Bitrate](): "bit rate", reflect.TypeFor[int](): "number",
 		reflect.TypeFor[string](): "text", reflect.TypeFor[bool](): "true or false", reflect.TypeFor[[]Key](): "list",
 		reflect.TypeFor[[]Token](): "list", reflect.TypeFor[[]string](): "list", reflect.TypeFor[Region](): "country",
+		reflect.TypeFor[[]ICEServer](): "list", reflect.TypeFor[[]Source](): "list", reflect.TypeFor[[]Language](): "list",
+		reflect.TypeFor[Secret](): "secret",
 	}[s.typ]
 	value := fmt.Sprint(s.in(Default()))
-	if kind == "address" || kind == "text" || kind == "country" {
+	if kind == "address" || kind == "text" || kind == "country" || kind == "secret" {
 		value = fmt.Sprintf("%q", value)
 	}
 	facts := []string{kind, "default " + value}
@@ -115,7 +117,10 @@ func TestDocumentedExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct{ section, list string }{{"publish", "keys"}, {"studio", "tokens"}, {"cards", "hosts"}} {
+	for _, tt := range []struct{ section, list string }{
+		{"publish", "keys"}, {"publish", "languages"}, {"studio", "tokens"}, {"cards", "hosts"}, {"whip", "public_addresses"},
+		{"whip", "ice_servers"}, {"pull", "sources"},
+	} {
 		_, example, ok := strings.Cut(string(data), "#   "+tt.list+":\n")
 		if !ok {
 			t.Fatalf("no example of %s", tt.list)

@@ -64,7 +64,7 @@ func (l *loader) override(s setting, v reflect.Value, text string) {
 }
 
 // listVariable reads a list from its variable: a YAML list in brackets, or items with commas between. Items with a secret
-// are written NAME=SECRET.
+// are written NAME=SECRET (of sources, NAME=URL).
 func (l *loader) listVariable(s setting, v reflect.Value, text string) {
 	at := l.at(position{})
 	v.SetZero()
@@ -94,13 +94,25 @@ func (l *loader) listVariable(s setting, v reflect.Value, text string) {
 	v.Set(all)
 }
 
-// itemVariable reads one item of a list: a plain text, or a struct of a name and its secret.
+// itemVariable reads one item of a list: a plain text, or a struct that has one text, or a name and
+// its secret.
 func (l *loader) itemVariable(v reflect.Value, path, item string) {
 	if v.Kind() == reflect.String {
 		v.SetString(item)
 		return
 	}
 	at := l.at(position{})
+	needed := neededOf(v.Type())
+	if len(needed) == 1 {
+		v.Field(0).SetString(item)
+		l.places[path+"."+needed[0]] = at
+		return
+	}
+	if len(needed) != 2 || v.Field(1).Kind() != reflect.String {
+		l.mistake(at, path, "has more to it than fits here: write the list as in the file, in brackets, such as [{%s: ...}]",
+			strings.Join(needed, ": ..., "))
+		return
+	}
 	name, secret, ok := strings.Cut(item, "=")
 	if !ok {
 		l.mistake(at, path, "is not of the form NAME=SECRET")

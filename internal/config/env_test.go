@@ -21,8 +21,16 @@ func other(t *testing.T, s setting) string {
 		return fmt.Sprint(!s.in(Default()).Bool())
 	case reflect.TypeFor[[]Key](), reflect.TypeFor[[]Token]():
 		return "show1=long-secret-of-16"
+	case reflect.TypeFor[[]Source]():
+		return "show1=rtsp://192.0.2.1/stream"
+	case reflect.TypeFor[[]ICEServer]():
+		return "stun:a.example.com,stun:b.example.com"
+	case reflect.TypeFor[[]Language]():
+		return "[{stream: show1, track: 1, language: es}]"
+	case reflect.TypeFor[Secret]():
+		return "long-secret-of-16"
 	case reflect.TypeFor[[]string]():
-		return "shop.example.com,*.cdn.example.com"
+		return "shop.example.com,cdn.example.com"
 	case reflect.TypeFor[Region]():
 		return "DE"
 	}
@@ -42,6 +50,7 @@ func TestEveryVariable(t *testing.T) {
 	// What other settings have to be, so that the rules hold.
 	also := map[string][]string{
 		"rtmp.tls_address":         {"PUSHCART_TLS_CERTIFICATE=c", "PUSHCART_TLS_KEY=k"},
+		"rtsp.tls_address":         {"PUSHCART_TLS_CERTIFICATE=c", "PUSHCART_TLS_KEY=k"},
 		"http.tls_address":         {"PUSHCART_TLS_CERTIFICATE=c", "PUSHCART_TLS_KEY=k"},
 		"tls.certificate":          {"PUSHCART_TLS_KEY=k"},
 		"tls.key":                  {"PUSHCART_TLS_CERTIFICATE=c"},
@@ -60,6 +69,9 @@ func TestEveryVariable(t *testing.T) {
 			got := s.in(c).Interface()
 			if reflect.DeepEqual(got, s.in(Default()).Interface()) {
 				t.Errorf("%s=%s changes nothing", s.variable(), text)
+			}
+			if secret, ok := got.(Secret); ok {
+				got = string(secret)
 			}
 			if s.typ.Kind() != reflect.Slice && fmt.Sprint(got) != text {
 				t.Errorf("%s=%s gives %v", s.variable(), text, got)
@@ -87,6 +99,11 @@ func TestEnvironment(t *testing.T) {
 		[]string{`PUSHCART_PUBLISH_KEYS=[{stream: show1, key: "long-secret"}, {stream: "*", key: other-secret}]`})
 	if err != nil || !reflect.DeepEqual(c.Publish.Keys, []Key{{"show1", "long-secret"}, {"*", "other-secret"}}) {
 		t.Errorf("a list gives %v, %v", c, err)
+	}
+	c, err = parse("f", nil, []string{"PUSHCART_WHIP_ICE_SERVERS=stun:a.example.com, stun:b.example.com:3478", "PUSHCART_PULL_SOURCES=cam=rtsp://u:p=@h/1"})
+	if err != nil || len(c.WHIP.ICEServers) != 2 || c.WHIP.ICEServers[1].URL != "stun:b.example.com:3478" ||
+		len(c.Pull.Sources) != 1 || c.Pull.Sources[0].Stream != "cam" || string(c.Pull.Sources[0].URL) != "rtsp://u:p=@h/1" {
+		t.Errorf("lists give %+v %+v, %v", c.WHIP, c.Pull, err)
 	}
 	for _, none := range []string{"", " ", "[]"} {
 		c, err = parse("f", []byte("publish: {keys: [{stream: old, key: long-secret}]}\n"), []string{"PUSHCART_PUBLISH_KEYS=" + none})
@@ -146,6 +163,7 @@ func TestEnvironmentMistakes(t *testing.T) {
 		{"key", "PUSHCART_PUBLISH_KEYS=a=b", "PUSHCART_PUBLISH_KEYS: [1].key: cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
 		{"list", "PUSHCART_PUBLISH_KEYS=[{stream: a}]", "PUSHCART_PUBLISH_KEYS: [1].key: is missing"},
 		{"list syntax", "PUSHCART_PUBLISH_KEYS=[", "PUSHCART_PUBLISH_KEYS: is not valid YAML: sequence end token ']' not found"},
+		{"languages", "PUSHCART_PUBLISH_LANGUAGES=show=es", "PUSHCART_PUBLISH_LANGUAGES: [1]: has more to it than fits here: write the list as in the file, in brackets, such as [{stream: ..., track: ..., language: ...}]"},
 		{"token pair", "PUSHCART_STUDIO_TOKENS=a=long-secret-of-16,b", "PUSHCART_STUDIO_TOKENS: [2]: is not of the form NAME=SECRET"},
 		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"host", "PUSHCART_CARDS_HOSTS=a.example.com,http://b.example.com", `PUSHCART_CARDS_HOSTS: [2]: "http://b.example.com" cannot be used: ` +

@@ -70,6 +70,17 @@ func keysOf(t reflect.Type) []string {
 	return keys
 }
 
+// neededOf lists the yaml keys that an item of a list must have.
+func neededOf(t reflect.Type) []string {
+	var keys []string
+	for f := range t.Fields() {
+		if f.Tag.Get("optional") == "" {
+			keys = append(keys, f.Tag.Get("yaml"))
+		}
+	}
+	return keys
+}
+
 // setText gives v the value that text stands for, if it is one that the field's tag allows. The error is a clause such
 // as "200 has no unit: write 200ms or 200s".
 func setText(v reflect.Value, tag reflect.StructTag, text string) error {

@@ -11,7 +11,7 @@ import (
 	"pushcart/overlay/card"
 )
 
-// Address is a TCP address to listen on: "host:port", ":port" for all of the host's addresses, or "" for none at all.
+// Address is an address to listen on: "host:port", ":port" for all of the host's addresses, or "" for none at all.
 // Port 0 is any free port.
 type Address string
 
@@ -76,20 +76,26 @@ func (r *Region) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Secret is a stream key, an operator token, or the hash of one. It shows itself to nobody who does not ask for string(s).
+// Secret is a stream key, an operator token or the hash of one, a passphrase, or a URL with a password. It shows itself to
+// nobody who does not ask for string(s).
 type Secret string
 
 // masked is what is shown of a secret.
 const masked = "(secret)"
 
-// String hides the secret.
-func (s Secret) String() string { return masked }
+// String hides the secret, but not that there is none.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
 
 // GoString hides the secret.
-func (s Secret) GoString() string { return masked }
+func (s Secret) GoString() string { return s.String() }
 
 // LogValue hides the secret.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(masked) }
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText hides the secret.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
+	"golang.org/x/text/language"
+
+	"pushcart/ingest/pull"
 	"pushcart/internal/auth"
 	"pushcart/overlay/card"
 )
@@ -48,6 +53,18 @@ var rules = []rule{
 	{[]string{"http.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
 		return needCertificate(c, "http.tls_address", c.HTTP.TLSAddress)
 	}},
+	{[]string{"rtsp.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
+		return needCertificate(c, "rtsp.tls_address", c.RTSP.TLSAddress)
+	}},
+	{[]string{"rtsp.udp_address"}, func(c *Config) string {
+		_, port, _ := net.SplitHostPort(string(c.RTSP.UDPAddress))
+		n, _ := strconv.Atoi(port)
+		return unless(n%2 == 0 && n < 65535, "has the odd port %d: RTP wants an even one, and RTCP takes the next", n)
+	}},
+	{[]string{"srt.passphrase"}, func(c *Config) string {
+		n := len(c.SRT.Passphrase)
+		return unless(n == 0 || n >= 10 && n <= 79, "has %d characters: SRT takes 10 to 79", n)
+	}},
 	{[]string{"data.directory"}, func(c *Config) string {
 		return unless(c.Data.Directory != "", "is empty, but must be a folder for what the node keeps, such as /var/lib/pushcart")
 	}},
@@ -75,6 +92,9 @@ func (l *loader) validate(c *Config) {
 	l.validateSecrets("studio.tokens", "token", c.TokenEntries())
 	l.validateHosts(c)
 	l.validateAddresses(c)
+	l.validateLanguages(c)
+	l.validateWebRTC(c)
+	l.validateSources(c)
 }
 
 // hold checks one rule, unless one of its keys is known to be wrong.
@@ -137,16 +157,39 @@ func (l *loader) validateHosts(c *Config) {
 
 // validateAddresses finds listeners that would be in each other's way.
 func (l *loader) validateAddresses(c *Config) {
-	keys := []string{"rtmp.address", "rtmp.tls_address", "http.address", "http.tls_address", "admin.address"}
-	addresses := []Address{c.RTMP.Address, c.RTMP.TLSAddress, c.HTTP.Address, c.HTTP.TLSAddress, c.Admin.Address}
-	for i := range keys {
-		for j := range i {
-			l.hold(rule{[]string{keys[i], keys[j]}, func(*Config) string {
-				return unless(!overlap(addresses[i], addresses[j]),
-					"%s (%q) and %s (%q) would listen on the same port", keys[j], addresses[j], keys[i], addresses[i])
-			}}, c)
+	type listener struct {
+		key     string
+		address Address
+	}
+	tcp := []listener{
+		{"rtmp.address", c.RTMP.Address}, {"rtmp.tls_address", c.RTMP.TLSAddress},
+		{"rtsp.address", c.RTSP.Address}, {"rtsp.tls_address", c.RTSP.TLSAddress}, {"whip.tcp_address", c.WHIP.TCPAddress},
+		{"http.address", c.HTTP.Address}, {"http.tls_address", c.HTTP.TLSAddress}, {"admin.address", c.Admin.Address},
+	}
+	udp := []listener{
+		{"rtsp.udp_address", c.RTSP.UDPAddress}, {"rtsp.udp_address", following(c.RTSP.UDPAddress)},
+		{"srt.address", c.SRT.Address}, {"whip.udp_address", c.WHIP.UDPAddress},
+	}
+	for _, all := range [][]listener{tcp, udp} {
+		for i, a := range all {
+			for _, b := range all[:i] {
+				l.hold(rule{[]string{a.key, b.key}, func(*Config) string {
+					return unless(!overlap(a.address, b.address),
+						"%s (%q) and %s (%q) would listen on the same port", b.key, b.address, a.key, a.address)
+				}}, c)
+			}
 		}
 	}
+}
+
+// following is the address of the next port; "" when there is none.
+func following(a Address) Address {
+	host, port, _ := net.SplitHostPort(string(a))
+	n, err := strconv.Atoi(port)
+	if err != nil || n == 0 {
+		return ""
+	}
+	return Address(net.JoinHostPort(host, strconv.Itoa(n+1)))
 }
 
 // overlap tells whether two listeners cannot be open at the same time.
@@ -158,4 +201,73 @@ func overlap(a, b Address) bool {
 	}
 	every := func(host string) bool { return host == "" || host == "0.0.0.0" || strings.Trim(host, ":0") == "" }
 	return hostA == hostB || every(hostA) || every(hostB)
+}
+
+// validateLanguages checks what is said of audio tracks.
+func (l *loader) validateLanguages(c *Config) {
+	for i, e := range c.Publish.Languages {
+		item := fmt.Sprintf("publish.languages[%d]", i+1)
+		if err := auth.ValidName(e.Stream); err != nil && e.Stream != "*" {
+			l.complain(item+".stream", "%q cannot be used: %v", clip(e.Stream), err)
+		}
+		if _, err := language.Parse(e.Language); err != nil || e.Language == "" {
+			l.complain(item+".language", "%q is not a language: write a BCP 47 tag such as es, pt-BR or zh-Hant", clip(e.Language))
+		}
+		if len(e.Name) > longestLabel || strings.ContainsFunc(e.Name, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' }) {
+			l.complain(item+".name", "%q cannot be used: at most %d bytes, no quotation marks and no control characters", clip(e.Name), longestLabel)
+		}
+	}
+}
+
+// longestLabel is the length of the longest name of an audio track, in bytes.
+const longestLabel = 64
+
+// complain reports a mistake in a key of a list's item, unless the one or the other is known to be wrong.
+func (l *loader) complain(key, format string, args ...any) {
+	item, _, _ := strings.Cut(key, "].")
+	if !l.wrong[key] && !l.wrong[item+"]"] {
+		l.mistake(l.places[key], key, format, args...)
+	}
+}
+
+// validateWebRTC checks the addresses that publishers are told.
+func (l *loader) validateWebRTC(c *Config) {
+	for i, a := range c.WHIP.PublicAddresses {
+		if a == "" || !validHost(a) {
+			l.complain(fmt.Sprintf("whip.public_addresses[%d]", i+1), "%q is neither an IP address nor a host name: write it without a port", clip(a))
+		}
+	}
+	for i, s := range c.WHIP.ICEServers {
+		item := fmt.Sprintf("whip.ice_servers[%d]", i+1)
+		scheme, rest, _ := strings.Cut(s.URL, ":")
+		turn := scheme == "turn" || scheme == "turns"
+		switch {
+		case !turn && scheme != "stun" && scheme != "stuns" || rest == "" || strings.HasPrefix(rest, "/") || !printable(s.URL):
+			l.complain(item+".url", "%q is not a STUN or TURN server: write stun:HOST:PORT or turn:HOST:PORT", clip(s.URL))
+		case turn && (s.Username == "" || s.Credential == ""):
+			l.complain(item+".url", "%q needs a username and a credential", clip(s.URL))
+		case !printable(s.Username) || !printable(string(s.Credential)):
+			l.complain(item+".username", "and the credential must be printable ASCII characters without quotation marks")
+		}
+	}
+}
+
+// printable tells whether a text can stand in quotation marks in a Link header (RFC 8288).
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' || r == '<' || r == '>' })
+}
+
+// validateSources has package pull look at the sources.
+func (l *loader) validateSources(c *Config) {
+	first := map[string]int{}
+	for i, s := range c.Sources() {
+		item := fmt.Sprintf("pull.sources[%d]", i+1)
+		if before, twice := first[s.Stream]; twice {
+			l.complain(item+".stream", "%q has a source already, number %d of the list", clip(s.Stream), before+1)
+		}
+		first[s.Stream] = i
+		if err := pull.Validate(s); err != nil && !l.wrong[item] && !l.wrong[item+".url"] {
+			l.mistake(l.places[item], item, "cannot be used: %v", err)
+		}
+	}
 }

@@ -69,6 +69,7 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 	for _, t := range in.Tracks {
 		j := api.Track{
 			ID: t.Track.ID, Kind: "audio", Codec: t.Track.Codec.String(), Codecs: t.Track.CodecString,
+			Language: t.Track.Language, Name: t.Track.Name, Undelivered: t.Track.Undelivered,
 			Bitrate: int64(t.Bitrate), Frames: t.Frames,
 			Width: t.Track.Width, Height: t.Track.Height, SampleRate: t.Track.SampleRate, Channels: t.Track.Channels,
 		}

@@ -87,6 +87,7 @@ func (n *Node) cardAPI() *api.API {
 		Tokens:   n.tokens,
 		Streams:  s.list,
 		Stream:   s.one,
+		Sources:  sources{n.pulls},
 		Log:      n.log, Registerer: n.reg,
 	})
 }

@@ -11,14 +11,14 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"pushcart/ingest"
-	"pushcart/ingest/rtmp"
+	"pushcart/ingest/pull"
 	"pushcart/internal/auth"
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
@@ -56,6 +56,9 @@ type Node struct {
 	tokens      *auth.Store
 	desks       *overlay.Desks
 
+	pulls *pull.Manager
+	whip  func(*http.ServeMux) // mounts the endpoint of WebRTC; nil when that is off
+
 	// generated is the key set that the node made itself; nil without one. Guarded by reloading.
 	generated *auth.Keys
 
@@ -63,12 +66,16 @@ type Node struct {
 	services  []service
 }
 
-// service is a listener and what serves it.
+// service is something that listens.
 type service struct {
-	name     string
-	listener net.Listener
+	name    string
+	address net.Addr
+	// ingest tells that publishers come in by it: these end before those for viewers.
+	ingest bool
 	// serve runs until ctx ends and everything that it started has ended.
-	serve func(ctx context.Context, l net.Listener) error
+	serve func(ctx context.Context) error
+	// close is for one that was never served.
+	close func() error
 }
 
 // New makes a node and opens its listeners, so that a port that is taken shows at once.
@@ -128,29 +135,8 @@ func (n *Node) setKeys(cfg *config.Config) error {
 
 // open makes the services.
 func (n *Node) open(cfg *config.Config) error {
-	door := ingest.NewDoor(ingest.Options{
-		Hub: n.hub, Keys: n.keys, Metrics: ingest.NewMetrics(n.reg), Log: n.log,
-		Settings: func() ingest.Settings {
-			return ingest.Settings{KeyframeTimeout: time.Duration(n.cfg.Load().Publish.KeyframeTimeout)}
-		},
-	})
-	limits := func() rtmp.Limits { return rtmpLimits(n.cfg.Load()) }
-	rtmpOptions := rtmp.Options{Door: door, Limits: limits, Log: n.log, Registerer: n.reg}
-
-	if a := string(cfg.RTMP.Address); a != "" {
-		if err := n.listenRTMP("rtmp", a, rtmpOptions); err != nil {
-			return err
-		}
-	}
-	if a := string(cfg.RTMP.TLSAddress); a != "" {
-		secure, err := n.cert.config()
-		if err != nil {
-			return err
-		}
-		rtmpOptions.TLS = secure
-		if err := n.listenRTMP("rtmps", a, rtmpOptions); err != nil {
-			return err
-		}
+	if err := n.openIngest(cfg); err != nil {
+		return err
 	}
 	viewers := n.viewerServer(cfg)
 	if a := string(cfg.HTTP.Address); a != "" {
@@ -175,33 +161,35 @@ func (n *Node) open(cfg *config.Config) error {
 	return nil
 }
 
-func (n *Node) listenRTMP(name, address string, opt rtmp.Options) error {
-	s, err := rtmp.NewServer(opt)
-	if err != nil {
-		return fmt.Errorf("set up %s: %w", name, err)
-	}
-	return n.listen(name, address, s.Serve)
-}
-
 func (n *Node) listen(name, address string, serve func(context.Context, net.Listener) error) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen for %s: %w (is another program using it? set %s)", name, err, settingOf[name])
+		return portTaken(name, err)
 	}
-	n.services = append(n.services, service{name: name, listener: l, serve: serve})
+	n.services = append(n.services, service{
+		name: name, address: l.Addr(), ingest: strings.HasPrefix(name, "rtmp"), close: l.Close,
+		serve: func(ctx context.Context) error { return serve(ctx, l) },
+	})
 	return nil
+}
+
+// portTaken words the failure to listen.
+func portTaken(name string, err error) error {
+	return fmt.Errorf("listen for %s: %w (is another program using it? set %s)", name, err, settingOf[name])
 }
 
 // settingOf names the configuration key of each listener.
 var settingOf = map[string]string{
 	"rtmp": "rtmp.address", "rtmps": "rtmp.tls_address", "http": "http.address", "https": "http.tls_address", "admin": "admin.address",
+	"rtsp": "rtsp.address, rtsp.udp_address", "rtsps": "rtsp.tls_address", "srt": "srt.address", "whip": "whip.udp_address, whip.tcp_address",
 }
 
-// Address returns the address that a service listens on: "rtmp", "rtmps", "http", "https" or "admin"; nil when it is off.
+// Address returns the address that a service listens on: "rtmp", "rtmps", "rtsp", "rtsp-udp", "rtsps", "srt", "whip-udp",
+// "whip-tcp", "http", "https" or "admin"; nil when it is off.
 func (n *Node) Address(name string) net.Addr {
 	for _, s := range n.services {
 		if s.name == name {
-			return s.listener.Addr()
+			return s.address
 		}
 	}
 	return nil
@@ -209,7 +197,9 @@ func (n *Node) Address(name string) net.Addr {
 
 func (n *Node) closeListeners() {
 	for _, s := range n.services {
-		s.listener.Close()
+		if s.close != nil {
+			s.close()
+		}
 	}
 }
 
@@ -229,16 +219,20 @@ func (n *Node) Run(ctx context.Context) error {
 	var ingesting, viewing sync.WaitGroup
 	for _, s := range n.services {
 		group, c := &viewing, viewCtx
-		if s.name == "rtmp" || s.name == "rtmps" {
+		if s.ingest {
 			group, c = &ingesting, ingestCtx
 		}
+		if s.serve == nil {
+			continue // another address of the one before
+		}
 		group.Go(func() {
-			if err := s.serve(c, s.listener); err != nil && c.Err() == nil {
+			if err := s.serve(c); err != nil && c.Err() == nil {
 				cancel(fmt.Errorf("serve %s: %w", s.name, err))
 			}
 		})
 	}
 	viewing.Go(func() { n.paceMemory(viewCtx) })
+	ingesting.Go(func() { n.pulls.Run(ingestCtx) })
 	n.ready.Store(true)
 	<-ctx.Done()
 	n.ready.Store(false)
@@ -261,7 +255,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) announce() {
 	args := []any{"version", n.opt.Version}
 	for _, s := range n.services {
-		args = append(args, s.name, s.listener.Addr().String())
+		args = append(args, s.name, s.address.String())
 	}
 	n.log.Info("pushcart is up", args...)
 	if n.keys.Load().Empty() {
@@ -292,6 +286,7 @@ func (n *Node) Reload(cfg *config.Config) {
 		}
 	}
 	n.cfg.Store(cfg)
+	n.pulls.Configure(cfg.Sources())
 	if n.opt.Level != nil {
 		n.opt.Level.Set(cfg.Log.SlogLevel())
 	}
@@ -305,17 +300,6 @@ func (n *Node) Reload(cfg *config.Config) {
 		default:
 			n.log.Info("setting changed", args...)
 		}
-	}
-}
-
-func rtmpLimits(c *config.Config) rtmp.Limits {
-	return rtmp.Limits{
-		HandshakeTimeout:         time.Duration(c.RTMP.HandshakeTimeout),
-		IdleTimeout:              time.Duration(c.RTMP.IdleTimeout),
-		MaxConnections:           c.RTMP.MaxConnections,
-		MaxConnectionsPerAddress: c.RTMP.MaxConnectionsPerAddress,
-		MaxMessageSize:           int(c.RTMP.MaxMessageSize),
-		MaxBitrate:               int(c.RTMP.MaxBitrate),
 	}
 }
 

@@ -22,7 +22,13 @@ var arrows = map[string][]string{
 	"cmd/pushcart": {"internal/config", "internal/node", "overlay", "overlay/api"},
 
 	"ingest":      {"internal/auth", "internal/stream"},
-	"ingest/rtmp": {"ingest", "internal/codec", "internal/stream"},
+	"ingest/feed": {"ingest", "internal/codec", "internal/stream"},
+	"ingest/pull": {"ingest", "internal/auth", "internal/stream"},
+	"ingest/rtmp": {"ingest", "ingest/feed", "internal/codec", "internal/stream"},
+	"ingest/rtsp": {"ingest", "ingest/feed", "internal/codec", "internal/stream"},
+	"ingest/srt":  {"ingest", "ingest/feed", "ingest/ts", "internal/codec", "internal/stream"},
+	"ingest/ts":   {"ingest", "ingest/feed", "internal/codec", "internal/stream"},
+	"ingest/whip": {"ingest", "ingest/feed", "internal/codec", "internal/stream"},
 
 	"packager":          {"internal/stream", "packager/fmp4", "packager/window"},
 	"packager/fmp4":     {"internal/stream"},
@@ -40,10 +46,11 @@ var arrows = map[string][]string{
 
 	"internal/auth":   {},
 	"internal/codec":  {"internal/stream"},
-	"internal/config": {"internal/auth", "overlay/card"},
+	"internal/config": {"ingest/pull", "internal/auth", "overlay/card"},
 	"internal/stream": {},
 	"internal/node": {
-		"ingest", "ingest/rtmp", "internal/auth", "internal/config", "internal/stream",
+		"ingest", "ingest/pull", "ingest/rtmp", "ingest/rtsp", "ingest/srt", "ingest/whip",
+		"internal/auth", "internal/config", "internal/stream",
 		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/window",
 	},
 
