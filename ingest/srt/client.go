@@ -117,7 +117,7 @@ func (c *Client) Pull(ctx context.Context, p ingest.Pull) error {
 const resendEvery = 250 * time.Millisecond
 
 // call connects to a source (draft-sharabayko-srt-01 4.3.1).
-func (c *Client) call(ctx context.Context, s source) (_ *caller, _ result, err error) {
+func (c *Client) call(ctx context.Context, s source) (_ *receiver, _ result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits().withDefaults().HandshakeTimeout)
 	defer cancel()
 	nc, err := (&net.Dialer{}).DialContext(ctx, "udp", s.address)
@@ -125,8 +125,9 @@ func (c *Client) call(ctx context.Context, s source) (_ *caller, _ result, err e
 		return nil, resultUnreachable, fmt.Errorf("the source's address %s cannot be reached: %w", s.address, err)
 	}
 	conn := nc.(*net.UDPConn)
-	l := &caller{conn: conn, remote: conn.RemoteAddr(), start: time.Now(), secret: s.passphrase, queue: make(chan packet.Packet, queued), done: make(chan struct{})}
-	h := handshake{caller: l, source: s}
+	l := newReceiver(conn.RemoteAddr(), func(b []byte) { conn.Write(b) }, func() { conn.Close() })
+	l.secret = s.passphrase
+	h := handshake{receiver: l, conn: conn, source: s}
 	defer func() {
 		if err != nil {
 			conn.Close()
@@ -147,7 +148,8 @@ func (c *Client) call(ctx context.Context, s source) (_ *caller, _ result, err e
 
 // handshake makes a connection.
 type handshake struct {
-	*caller
+	*receiver
+	conn   *net.UDPConn
 	source source
 	first  circular.Number
 }
@@ -161,7 +163,6 @@ func (h *handshake) run(ctx context.Context) (result, error) {
 	if err != nil {
 		return how, err
 	}
-	const magic = 0x4A17
 	if cif.Version != 5 || cif.ExtensionField != magic {
 		return resultBadHandshake, errors.New("the source speaks SRT before version 1.3: update it")
 	}
@@ -193,7 +194,30 @@ func (h *handshake) run(ctx context.Context) (result, error) {
 	latency := time.Duration(max(delay, cif.SRTHS.SendTSBPDDelay)) * time.Millisecond
 	h.conn.SetReadDeadline(time.Time{})
 	h.begin(cif.InitialPacketSequenceNumber, header.Timestamp, latency)
+	h.wg.Go(h.read)
 	return "", nil
+}
+
+// read takes datagrams until the socket is closed.
+func (h *handshake) read() {
+	b := make([]byte, datagram)
+	for {
+		n, err := h.conn.Read(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		} else if err != nil {
+			continue // the network says that it could not deliver something
+		}
+		p, err := packet.NewPacketFromData(h.remote, b[:n])
+		if err != nil || n == 0 {
+			continue
+		}
+		if p.Header().DestinationSocketId != h.id {
+			p.Decommission()
+			continue
+		}
+		h.handle(p)
+	}
 }
 
 // exchange sends a handshake until it is answered.

@@ -59,8 +59,8 @@ func TestFFmpegPublishes(t *testing.T) {
 			if languages[0] != c.codec.String() || languages[100] != "AACen" || languages[101] != "AACde" {
 				t.Errorf("tracks %v", languages)
 			}
-			// The last moments stay in the buffer when a publisher shuts the connection down.
-			if n := len(p.of(0)); n < 30 || len(p.drops) != 0 {
+			// Nothing tells that the very last one is complete, if it fills its last packet.
+			if n := len(p.of(0)); n < 49 || len(p.drops) != 0 {
 				t.Errorf("%d pictures, drops %v", n, p.drops)
 			}
 			reordered := false
@@ -131,14 +131,13 @@ func TestBadLine(t *testing.T) {
 	}
 }
 
-// badLine loses 2 % and swaps 2 % of the datagrams, besides handshakes: gosrt does not answer one again.
+// badLine loses 2 % and swaps 2 % of the datagrams.
 func badLine(seed uint64) func([]byte) [][]byte {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	var held []byte
 	return func(b []byte) [][]byte {
 		var out [][]byte
 		switch n := rng.IntN(100); {
-		case len(b) < 2 || b[0] == 0x80 && b[1] == 0:
 		case n < 2:
 			return nil
 		case n < 4 && held == nil:

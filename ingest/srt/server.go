@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	gosrt "github.com/datarhei/gosrt"
 
@@ -19,7 +20,7 @@ import (
 type Server struct {
 	opt     Options
 	metrics *metrics
-	ln      gosrt.Listener
+	ln      *listener
 
 	sessions sync.WaitGroup
 
@@ -39,40 +40,19 @@ func NewServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("srt: registering metrics: %w", err)
 	}
-	if err := probe(opt.Address); err != nil {
-		return nil, fmt.Errorf("srt: listening on %s: %w", opt.Address, err)
-	}
-	ln, err := gosrt.Listen("srt", opt.Address, configure(opt))
+	ln, err := listen(opt)
 	if err != nil {
 		return nil, fmt.Errorf("srt: listening on %s: %w", opt.Address, err)
 	}
 	return &Server{opt: opt, metrics: m, ln: ln, addresses: map[netip.Addr]int{}}, nil
 }
 
-// probe finds out whether a port is taken: gosrt shares it with whoever shares too.
-func probe(address string) error {
-	c, err := net.ListenPacket("udp", address)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
-func configure(opt Options) gosrt.Config {
-	c := gosrt.DefaultConfig()
-	c.Latency = opt.Latency
-	c.ReceiverLatency, c.PeerLatency = opt.Latency, opt.Latency
-	c.PeerIdleTimeout = peerTimeout
-	return c
-}
-
 // Addr is the address on which the server listens.
-func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+func (s *Server) Addr() net.Addr { return s.ln.pc.LocalAddr() }
 
 // Close gives the port back, of a server that was never run.
 func (s *Server) Close() error {
-	s.ln.Close()
-	return nil
+	return s.ln.close()
 }
 
 // Run takes connections until ctx ends, which is no error, or the listener fails. It tells the publishers' connections to
@@ -92,12 +72,12 @@ func (s *Server) Run(ctx context.Context) error {
 	s.closing = true
 	s.mu.Unlock()
 	s.sessions.Wait() // they tell their peers
-	s.ln.Close()
+	s.ln.close()
 	if failed == nil {
 		<-accepting
 		return nil
 	}
-	if errors.Is(failed, gosrt.ErrListenerClosed) {
+	if errors.Is(failed, net.ErrClosed) {
 		return nil
 	}
 	return fmt.Errorf("srt: accepting on %s: %w", s.Addr(), failed)
@@ -106,15 +86,11 @@ func (s *Server) Run(ctx context.Context) error {
 // accept takes requests until the listener ends.
 func (s *Server) accept(ctx context.Context) error {
 	for {
-		req, err := s.next()
+		req, err := s.ln.accept()
 		if err != nil {
 			return err
 		}
-		if req == nil {
-			s.metrics.results[resultBadHandshake].Inc()
-			continue
-		}
-		remote := addressOf(req.RemoteAddr())
+		remote := req.remote
 		if how := s.admit(remote); how != "" {
 			s.metrics.results[how].Inc()
 			s.opt.Log.Debug("srt: connection refused", "remote", remote, "result", string(how))
@@ -122,7 +98,7 @@ func (s *Server) accept(ctx context.Context) error {
 			if how == resultShutdown {
 				code = gosrt.REJX_DOWN
 			}
-			req.Reject(code)
+			req.reject(code)
 			continue
 		}
 		go func() {
@@ -135,7 +111,7 @@ func (s *Server) accept(ctx context.Context) error {
 }
 
 // survive keeps a fault in handling one peer's bytes from ending all the others' streams.
-func (s *Server) survive(ctx context.Context, req gosrt.ConnRequest, remote netip.AddrPort) (how result, err error) {
+func (s *Server) survive(ctx context.Context, req *request, remote netip.AddrPort) (how result, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.opt.Log.Error("srt: a fault of this server's ended a connection; please report it", "remote", remote,
@@ -144,18 +120,6 @@ func (s *Server) survive(ctx context.Context, req gosrt.ConnRequest, remote neti
 		}
 	}()
 	return s.serve(ctx, req, remote)
-}
-
-// next waits for a request; nil for one that cannot be read. gosrt reads handshakes without looking at their lengths, and
-// panics.
-func (s *Server) next() (req gosrt.ConnRequest, err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			s.opt.Log.Debug("srt: a handshake cannot be read", "fault", fault)
-			req, err = nil, nil
-		}
-	}()
-	return s.ln.Accept2()
 }
 
 // addressOf is a peer's address as it is logged and counted.
@@ -211,12 +175,12 @@ func (s *Server) leave(remote netip.AddrPort) {
 }
 
 // serve answers a request, and reads what comes.
-func (s *Server) serve(ctx context.Context, req gosrt.ConnRequest, remote netip.AddrPort) (result, error) {
+func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort) (result, error) {
 	id, how, no := s.judge(req)
 	if no != nil {
 		s.metrics.refused(no.reason)
 		s.opt.Log.Warn("srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
-		req.Reject(no.code)
+		req.reject(no.code)
 		return how, errors.New(no.sentence)
 	}
 	x := newSession(s.opt, s.metrics)
@@ -229,14 +193,11 @@ func (s *Server) serve(ctx context.Context, req gosrt.ConnRequest, remote netip.
 			s.metrics.refused(refusal.Reason)
 			code = codeOf(refusal.Reason)
 		}
-		req.Reject(code)
+		req.reject(code)
 		return resultRefused, err
 	}
-	conn, err := req.Accept()
-	if err != nil {
-		pub.Close(err)
-		return resultBadHandshake, err
-	}
+	conn := req.accept()
+	defer conn.Close()
 	x.pub, x.log = pub, s.opt.Log.With("stream", pub.Name(), "remote", remote)
 	how, err = x.run(ctx, conn)
 	var refusal *ingest.Refusal
@@ -249,22 +210,18 @@ func (s *Server) serve(ctx context.Context, req gosrt.ConnRequest, remote netip.
 }
 
 // judge looks at what a request says, cheap things first.
-func (s *Server) judge(req gosrt.ConnRequest) (id identifier, how result, no *rejection) {
-	if req.Version() < 5 {
-		return id, resultBadHandshake, &rejection{gosrt.REJ_VERSION, ingest.ReasonProtocol,
-			"The encoder speaks SRT before version 1.3, without stream identifiers: update it."}
-	}
-	payload, latency, ok := asked(req)
+func (s *Server) judge(req *request) (id identifier, how result, no *rejection) {
 	limits := s.opt.Limits().withDefaults()
+	latency := time.Duration(req.cif.SRTHS.SendTSBPDDelay) * time.Millisecond
 	switch {
-	case !ok || payload < smallestPayload || payload > gosrt.MAX_PAYLOAD_SIZE:
+	case req.cif.MaxTransmissionUnitSize < smallestDatagram:
 		return id, resultBadHandshake, &rejection{gosrt.REJ_ROGUE, ingest.ReasonProtocol,
 			"The encoder's datagrams hold no packet of a transport stream: set its MTU to 1500."}
 	case latency > limits.MaxLatency:
 		return id, resultBadHandshake, &rejection{gosrt.REJX_UNACCEPTABLE, ingest.ReasonLimit,
 			fmt.Sprintf("The encoder asks for a latency of %v, and %v is the most: lower it.", latency, limits.MaxLatency)}
 	}
-	if id, no = readIdentifier(req.StreamId()); no != nil {
+	if id, no = readIdentifier(req.cif.StreamId); no != nil {
 		return id, resultBadIdentifier, no
 	}
 	if id.play {
@@ -275,19 +232,19 @@ func (s *Server) judge(req gosrt.ConnRequest) (id identifier, how result, no *re
 }
 
 // unlock checks the passphrase.
-func (s *Server) unlock(req gosrt.ConnRequest) *rejection {
+func (s *Server) unlock(req *request) *rejection {
 	reject := func(code gosrt.RejectionReason, sentence string) *rejection {
 		return &rejection{code, ingest.ReasonBadKey, sentence}
 	}
 	switch wanted := s.opt.Passphrase != ""; {
-	case wanted && !req.IsEncrypted():
+	case wanted && req.cif.SRTKM == nil:
 		return reject(gosrt.REJ_UNSECURE, "The encoder does not encrypt: set the server's passphrase in it.")
-	case !wanted && req.IsEncrypted():
+	case !wanted && req.cif.SRTKM != nil:
 		return reject(gosrt.REJ_UNSECURE, "The encoder encrypts, and the server has no passphrase: take it out of the encoder, or set it in the server's configuration.")
 	case !wanted:
 		return nil
 	}
-	if req.SetPassphrase(s.opt.Passphrase) != nil {
+	if req.unlock(s.opt.Passphrase) != nil {
 		return reject(gosrt.REJ_BADSECRET, "The encoder's passphrase is wrong: set the server's in it.")
 	}
 	return nil

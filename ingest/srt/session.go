@@ -25,9 +25,6 @@ const (
 	watchEvery = 250 * time.Millisecond
 	// bitrateSpan is how many seconds of MaxBitrate may come at once.
 	bitrateSpan = 4
-	// silentAcknowledger is how long the measured round-trip time may stay what it is to the last bit while media come: the peer
-	// does not answer acknowledgements then, and gosrt keeps each one until it is answered.
-	silentAcknowledger = 5 * time.Minute
 )
 
 // link is a connection that brings packets.
@@ -129,6 +126,9 @@ func (s *session) read(l link) (err error) {
 			}
 			return err
 		}
+		if s.kicked.Load() != nil {
+			return errGone
+		}
 		h := p.Header()
 		number := h.PacketSequenceNumber.Val()
 		if lost := (number - next) & packet.MAX_SEQUENCENUMBER; lost != 0 && !first {
@@ -156,8 +156,6 @@ type watcher struct {
 	heardAt  time.Time // when a data packet came
 	mediaAt  time.Time // when a frame was handed on
 	media    uint64
-	rtt      float64
-	rttAt    time.Time
 	level    float64 // bits above the rate limit: a bucket that leaks at MaxBitrate
 	lookedAt time.Time
 }
@@ -166,7 +164,7 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context, over <-chan struct{}) {
 	s := w.session
 	now := s.opt.Now()
-	w.started, w.heardAt, w.mediaAt, w.rttAt, w.lookedAt = now, now, now, now, now
+	w.started, w.heardAt, w.mediaAt, w.lookedAt = now, now, now, now
 	defer w.finish()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -217,9 +215,6 @@ func (w *watcher) look(now time.Time) *ingest.Refusal {
 	if m := s.media.Load(); m != w.media {
 		w.media, w.mediaAt = m, now
 	}
-	if in.MsRTT != w.rtt || a.PktRecv == before.PktRecv {
-		w.rtt, w.rttAt = in.MsRTT, now
-	}
 	w.level = max(0, w.level-now.Sub(w.lookedAt).Seconds()*float64(limits.MaxBitrate)) + 8*float64(a.ByteRecv-before.ByteRecv)
 	w.lookedAt = now
 	switch {
@@ -231,8 +226,6 @@ func (w *watcher) look(now time.Time) *ingest.Refusal {
 		return ingest.Refuse(ingest.ReasonIdle, "Nothing was sent for %d seconds after the connection was made. Start the stream again.", int(limits.HandshakeTimeout.Seconds()))
 	case now.Sub(w.mediaAt) > limits.IdleTimeout:
 		return ingest.Refuse(ingest.ReasonIdle, "No audio or video came for %d seconds. Check the encoder's network and start the stream again.", int(limits.IdleTimeout.Seconds()))
-	case now.Sub(w.rttAt) > silentAcknowledger:
-		return ingest.Refuse(ingest.ReasonProtocol, "The encoder does not answer acknowledgements, as SRT has it. Start the stream again.")
 	}
 	return nil
 }

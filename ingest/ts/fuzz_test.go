@@ -38,7 +38,7 @@ func FuzzReader(f *testing.F) {
 				all = all[n:]
 			}
 			r.Lost(3)
-			if r.held > 4*DefaultMaxUnit || len(r.lines) > 1+mostPrograms+mostStreams {
+			if r.held > 4*testUnit || len(r.lines) > 1+mostPrograms+mostStreams {
 				t.Fatalf("%d bytes held, %d lines", r.held, len(r.lines))
 			}
 			for i, l := range r.lines {

@@ -364,7 +364,7 @@ func TestRefusals(t *testing.T) {
 		}, ingest.ReasonUnsupportedCodec, "MPEG-2 video"},
 		"endless picture": {func(m *muxer) {
 			begin(m)
-			m.pes(videoPID, 0xE0, 90000, -1, false, bytes.Repeat([]byte{0, 0, 1, 0x65, 1}, DefaultMaxUnit/4))
+			m.pes(videoPID, 0xE0, 90000, -1, false, bytes.Repeat([]byte{0, 0, 1, 0x65, 1}, testUnit/4))
 		}, ingest.ReasonLimit, "A picture has more than"},
 		"scrambled": {func(m *muxer) {
 			begin(m)
@@ -379,7 +379,7 @@ func TestRefusals(t *testing.T) {
 			}
 			m.pmt(pmtPID, 1, 0, streams...)
 			for i := range uint16(12) {
-				m.pes(0x200+i, 0xE0, 90000, -1, false, make([]byte, 6<<20))
+				m.pes(0x200+i, 0xE0, 90000, -1, false, make([]byte, 3<<18))
 			}
 		}, ingest.ReasonLimit, "A picture"},
 	} {
@@ -393,7 +393,7 @@ func TestRefusals(t *testing.T) {
 			if !errors.As(err, &refusal) || refusal.Reason != c.want || !strings.Contains(refusal.Message, c.say) {
 				t.Errorf("%v, want %s: %s", err, c.want, c.say)
 			}
-			if r.held > 4*DefaultMaxUnit {
+			if r.held > 4*testUnit {
 				t.Errorf("%d bytes are held", r.held)
 			}
 		})

@@ -61,11 +61,14 @@ func (p *publication) track(id int) *stream.Track {
 	return nil
 }
 
+// testUnit is the longest PES in tests.
+const testUnit = 1 << 20
+
 func newTest(t testing.TB) (*Reader, *publication) {
 	t.Helper()
 	p := &publication{drops: map[ingest.DropReason]int{}}
 	log := slog.New(slog.DiscardHandler)
-	return NewReader(Options{Feed: feed.New(feed.Options{Publication: p, Log: log}), Publication: p, Log: log}), p
+	return NewReader(Options{Feed: feed.New(feed.Options{Publication: p, Log: log}), Publication: p, Log: log, MaxUnit: testUnit}), p
 }
 
 // feedAll writes a stream as SRT brings it.

@@ -29,27 +29,34 @@ const (
 	// (4.7).
 	driftSpan = 1000
 	driftStep = 5000 // microseconds
+	// endOfTime is later than any packet's time, in microseconds from now.
+	endOfTime = 1 << 42
 	// queued is how many packets may wait to be read.
 	queued = 4096
 )
 
-// caller is the receiving end of a connection that this node made. gosrt's packets, its keys and its receiver do the work; its
-// Dial is not used, since each call of it that fails leaves goroutines behind for ever.
-type caller struct {
-	conn   *net.UDPConn
+// receiver is the receiving end of a connection. gosrt's packets, its keys and its congestion control do the work. Its own
+// connections, and what makes them, are not used: a call that fails leaves goroutines behind for ever, an answer to a
+// handshake that is lost is not sent again, a handshake can make it panic or allocate 4 GiB, and it does not follow the drift
+// of the peer's clock, which eats up the latency in some hours.
+type receiver struct {
+	// write sends a datagram; release is called once when the connection ends.
+	write   func([]byte)
+	release func()
+
 	remote net.Addr
 	start  time.Time
 	id     uint32 // our socket's
 	peer   uint32 // the peer's
 	secret string
-	keys   crypto.Crypto // nil without a passphrase; reader's after the handshake
+	keys   crypto.Crypto // nil without a passphrase; handle's after the handshake
 
 	recv  congestion.Receiver
 	queue chan packet.Packet
 	delay uint64 // microseconds
 	heard atomic.Int64
 
-	times peerClock // reader's
+	times peerClock // handle's
 
 	mu    sync.Mutex // guards what follows
 	out   bytes.Buffer
@@ -99,13 +106,21 @@ func (c *peerClock) place(timestamp uint32, now int64, again bool) int64 {
 	return c.base + t
 }
 
-func (c *caller) now() int64 { return time.Since(c.start).Microseconds() + clockOrigin }
+func (c *receiver) now() int64 { return time.Since(c.start).Microseconds() + clockOrigin }
 
 // stamp is the time for a packet that is sent.
-func (c *caller) stamp() uint32 { return uint32(time.Since(c.start).Microseconds()) }
+func (c *receiver) stamp() uint32 { return uint32(time.Since(c.start).Microseconds()) }
+
+// newReceiver makes one that has not begun.
+func newReceiver(remote net.Addr, write func([]byte), release func()) *receiver {
+	return &receiver{
+		write: write, release: release, remote: remote, start: time.Now(),
+		queue: make(chan packet.Packet, queued), done: make(chan struct{}),
+	}
+}
 
 // begin starts to receive after the handshake.
-func (c *caller) begin(first circular.Number, timestamp uint32, delay time.Duration) {
+func (c *receiver) begin(first circular.Number, timestamp uint32, delay time.Duration) {
 	c.delay = uint64(delay.Microseconds())
 	c.times = peerClock{base: c.now() - int64(timestamp), last: int64(timestamp)}
 	c.rtt, c.rttBy = 100_000, 50_000 // 4.10
@@ -123,38 +138,42 @@ func (c *caller) begin(first circular.Number, timestamp uint32, delay time.Durat
 			}
 		},
 	})
-	c.wg.Go(c.read)
 	c.wg.Go(c.tick)
 }
 
-// ReadPacket implements link.
-func (c *caller) ReadPacket() (packet.Packet, error) {
+// ReadPacket implements link. What came before the end is read before it.
+func (c *receiver) ReadPacket() (packet.Packet, error) {
 	select {
 	case p := <-c.queue:
 		return p, nil
 	case <-c.done:
+	}
+	select {
+	case p := <-c.queue:
+		return p, nil
+	default:
 		return nil, io.EOF
 	}
 }
 
 // Close implements link. It returns after the last goroutine has ended.
-func (c *caller) Close() error {
+func (c *receiver) Close() error {
 	c.stop()
 	c.wg.Wait()
 	return nil
 }
 
 // stop ends the connection, and tells the peer.
-func (c *caller) stop() {
+func (c *receiver) stop() {
 	c.stopped.Do(func() {
 		c.send(packet.CTRLTYPE_SHUTDOWN, 0, 0, &packet.CIFShutdown{})
 		close(c.done)
-		c.conn.Close()
+		c.release()
 	})
 }
 
 // Stats implements link.
-func (c *caller) Stats(s *gosrt.Statistics) {
+func (c *receiver) Stats(s *gosrt.Statistics) {
 	r := c.recv.Stats()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +184,7 @@ func (c *caller) Stats(s *gosrt.Statistics) {
 }
 
 // tick has the receiver acknowledge and deliver, and notices a peer that is gone.
-func (c *caller) tick() {
+func (c *receiver) tick() {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
@@ -182,37 +201,19 @@ func (c *caller) tick() {
 	}
 }
 
-// read takes datagrams.
-func (c *caller) read() {
-	b := make([]byte, datagram)
-	for {
-		n, err := c.conn.Read(b)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		} else if err != nil {
-			continue // the network says that it could not deliver something
-		}
-		p, err := packet.NewPacketFromData(c.remote, b[:n])
-		if err != nil || n == 0 {
-			continue
-		}
-		h := p.Header()
-		if h.DestinationSocketId != c.id {
-			p.Decommission()
-			continue
-		}
-		c.heard.Store(c.now())
-		if !h.IsControlPacket {
-			c.data(p)
-			continue
-		}
-		c.control(p)
-		p.Decommission()
+// handle takes a packet that is for this connection. It is for one goroutine.
+func (c *receiver) handle(p packet.Packet) {
+	c.heard.Store(c.now())
+	if !p.Header().IsControlPacket {
+		c.data(p)
+		return
 	}
+	c.control(p)
+	p.Decommission()
 }
 
 // data takes a packet of media.
-func (c *caller) data(p packet.Packet) {
+func (c *receiver) data(p packet.Packet) {
 	h := p.Header()
 	if h.MessageNumber == 0 { // of a filter that nobody asked for
 		p.Decommission()
@@ -232,10 +233,12 @@ func (c *caller) data(p packet.Packet) {
 }
 
 // control acts on a control packet.
-func (c *caller) control(p packet.Packet) {
+func (c *receiver) control(p packet.Packet) {
 	h := p.Header()
 	switch h.ControlType {
 	case packet.CTRLTYPE_SHUTDOWN:
+		// What waits for its time is the show's last moments.
+		c.recv.Tick(uint64(c.now() + endOfTime))
 		c.stop()
 	case packet.CTRLTYPE_ACKACK:
 		c.measure(h.TypeSpecific)
@@ -247,7 +250,7 @@ func (c *caller) control(p packet.Packet) {
 }
 
 // newKeys takes keys that the sender is about to change to (6.1.6), and says so.
-func (c *caller) newKeys(p packet.Packet) {
+func (c *receiver) newKeys(p packet.Packet) {
 	var km packet.CIFKeyMaterialExtension
 	if c.keys == nil || p.UnmarshalCIF(&km) != nil || km.Error != 0 || c.keys.UnmarshalKM(&km, c.secret) != nil {
 		return
@@ -256,7 +259,7 @@ func (c *caller) newKeys(p packet.Packet) {
 }
 
 // measure takes the round-trip time of an acknowledgement (4.10).
-func (c *caller) measure(number uint32) {
+func (c *receiver) measure(number uint32) {
 	c.mu.Lock()
 	a := &c.acks[number%uint32(len(c.acks))]
 	if a.number != number || a.at.IsZero() {
@@ -273,7 +276,7 @@ func (c *caller) measure(number uint32) {
 }
 
 // sendACK acknowledges what came up to a packet.
-func (c *caller) sendACK(next circular.Number, lite bool) {
+func (c *receiver) sendACK(next circular.Number, lite bool) {
 	cif := packet.CIFACK{LastACKPacketSequenceNumber: next, IsLite: lite}
 	number := uint32(0)
 	if !lite {
@@ -291,12 +294,12 @@ func (c *caller) sendACK(next circular.Number, lite bool) {
 }
 
 // sendNAK asks for packets again: pairs of the first and the last one that are missing.
-func (c *caller) sendNAK(list []circular.Number) {
+func (c *receiver) sendNAK(list []circular.Number) {
 	c.send(packet.CTRLTYPE_NAK, 0, 0, &packet.CIFNAK{LostPacketSequenceNumber: list})
 }
 
 // send sends a control packet to the peer.
-func (c *caller) send(kind packet.CtrlType, sub packet.CtrlSubType, specific uint32, cif packet.CIF) {
+func (c *receiver) send(kind packet.CtrlType, sub packet.CtrlSubType, specific uint32, cif packet.CIF) {
 	p := packet.NewPacket(c.remote)
 	defer p.Decommission()
 	h := p.Header()
@@ -309,7 +312,7 @@ func (c *caller) send(kind packet.CtrlType, sub packet.CtrlSubType, specific uin
 	defer c.mu.Unlock()
 	c.out.Reset()
 	if p.Marshal(&c.out) == nil {
-		c.conn.Write(c.out.Bytes()) // what is lost on the way is sent again, or asked for
+		c.write(c.out.Bytes()) // what is lost on the way is sent again, or asked for
 	}
 }
 
