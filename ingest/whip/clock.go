@@ -48,7 +48,9 @@ const (
 	// of the distance of two pictures: with more it could be the next one.
 	sameFrame = 20 * time.Millisecond
 	samePart  = 0.4
-	leadKept  = 64 // pictures of the lead that others are held against
+	// sameKey is the same for two key frames, which are asked for together.
+	sameKey  = 60 * time.Millisecond
+	leadKept = 64 // pictures of the lead that others are held against
 )
 
 // placedAt is an unwrapped stamp with the offset that it got.
@@ -72,8 +74,9 @@ type trackClock struct {
 	slewed  int64 // unwrapped time up to which offset was corrected
 	wild    bool
 	wildAt  time.Time
-	linked  bool  // offset is the lead's plus link
-	link    int64 // for a layer of the same pictures as the lead
+	linked  bool     // offset is the lead's plus link
+	link    int64    // for a layer of the same pictures as the lead
+	keyed   placedAt // the lead's last key frame
 	leading [leadKept]placedAt
 	leadAt  int
 	minimum int64 // least of arrival minus time of the stamp, in ns; the origin is any
@@ -187,6 +190,16 @@ func (c *trackClock) follow(u int64, lead *trackClock) {
 	}
 	if found {
 		c.linked, c.link = true, link
+	}
+}
+
+// followKey ties a layer to the lead by a key frame, where reports are too far off to tell one picture from the next.
+func (c *trackClock) followKey(u int64, lead *trackClock) {
+	if c.linked || !c.placed || lead.leadAt == 0 || c.rate != lead.rate {
+		return
+	}
+	if d := abs(u + c.offset - lead.keyed.u - lead.keyed.offset); d <= ticks(int64(sameKey), c.rate) {
+		c.linked, c.link = true, lead.keyed.u-u
 	}
 }
 

@@ -55,7 +55,7 @@ type held struct {
 	track *track
 	units [][]byte
 	u     int64
-	at    time.Time
+	key   bool
 	lost  ingest.DropReason
 }
 

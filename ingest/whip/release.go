@@ -136,6 +136,9 @@ func (m *media) open() {
 		for _, h := range m.held { // for the layers whose pictures came before the lead's
 			if h.track == lead && h.units != nil {
 				lead.clock.shown(h.u)
+				if h.key {
+					lead.clock.keyed = placedAt{h.u, lead.clock.offset}
+				}
 			}
 		}
 	}
@@ -189,6 +192,9 @@ func (m *media) joins(t *track, now time.Time) bool {
 	for _, h := range m.held {
 		if h.track == t && h.units != nil {
 			t.clock.follow(h.u, &lead.clock)
+			if late && h.key {
+				t.clock.followKey(h.u, &lead.clock)
+			}
 		}
 	}
 	return late || t.clock.linked
@@ -249,10 +255,16 @@ func (m *media) write(h held) error {
 	switch lead := m.lead(); {
 	case lead == t:
 		pts = h.u + t.clock.offsetAt(h.u)
+		if h.key {
+			t.clock.keyed = placedAt{h.u, pts - h.u}
+		}
 	case lead == nil || lead.mid != t.mid:
 		pts = t.clock.pts(h.u, nil)
 	default:
 		t.clock.follow(h.u, &lead.clock)
+		if h.key {
+			t.clock.followKey(h.u, &lead.clock)
+		}
 		pts = t.clock.pts(h.u, &lead.clock)
 	}
 	at := feed.Time{PTS: pts, Rate: t.rate, Wall: m.timing.wall(pts, t.rate)}

@@ -243,8 +243,8 @@ func (t *track) complete(units [][]byte, stamp uint32, at time.Time) error {
 	if t.since.IsZero() {
 		t.since = at
 	}
+	key := t.unit != nil && isKey(t.codec, units)
 	if t.unit != nil {
-		key := isKey(t.codec, units)
 		if key && !t.keyed {
 			t.keyed, t.area = true, pixels(t.codec, units)
 		}
@@ -252,5 +252,5 @@ func (t *track) complete(units [][]byte, stamp uint32, at time.Time) error {
 			m.keys.came(at)
 		}
 	}
-	return m.pass(held{track: t, units: units, u: u, at: at})
+	return m.pass(held{track: t, units: units, u: u, key: key})
 }

@@ -54,7 +54,7 @@ type WHIP struct {
 	ICEServers []ICEServer `yaml:"ice_servers" reload:"live"`
 	// JitterBuffer is the longest that a missing packet is waited for. Without losses nothing waits.
 	JitterBuffer Duration `yaml:"jitter_buffer" reload:"live" range:"20ms 2s"`
-	// SetupTimeout is how long a new session may take until media comes.
+	// SetupTimeout is how long a new session may take to connect, and then again until media comes.
 	SetupTimeout Duration `yaml:"setup_timeout" reload:"live" range:"1s 1m"`
 	// IdleTimeout is how long a publisher may send nothing.
 	IdleTimeout Duration `yaml:"idle_timeout" reload:"live" range:"1s 10m"`

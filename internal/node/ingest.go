@@ -194,6 +194,7 @@ func whipLimits(c *config.Config) whip.Limits {
 	return whip.Limits{
 		MaxSessions:           c.WHIP.MaxSessions,
 		MaxSessionsPerAddress: c.WHIP.MaxSessionsPerAddress,
+		ConnectTimeout:        time.Duration(c.WHIP.SetupTimeout),
 		MediaTimeout:          time.Duration(c.WHIP.SetupTimeout),
 		IdleTimeout:           time.Duration(c.WHIP.IdleTimeout),
 		JitterBuffer:          time.Duration(c.WHIP.JitterBuffer),
