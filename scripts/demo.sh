@@ -85,7 +85,8 @@ cat <<TEXT
    The show is on:   $page/watch/demo
    Its studio:       $studio
    All streams:      $page/
-   Go live yourself: rtmp://localhost:${rtmp##*:}/live  with the stream key  demo2
+   Go live yourself: $page/publish/demo2  from this browser,
+                     or rtmp://localhost:${rtmp##*:}/live  with the stream key  demo2
    Ctrl-C ends the demo.
   ------------------------------------------------------------
 

@@ -76,7 +76,9 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 		if t.Track.Video() {
 			j.Kind = "video"
 			j.FrameRate = round(t.FrameRate, 100)
-			out.KeyframeSeconds = round(t.KeyframeInterval.Seconds(), 1000)
+			if out.KeyframeSeconds == 0 { // of the track that leads
+				out.KeyframeSeconds = round(t.KeyframeInterval.Seconds(), 1000)
+			}
 		}
 		out.Bitrate += j.Bitrate
 		out.Tracks = append(out.Tracks, j)

@@ -4,15 +4,15 @@ import { defineConfig, type Plugin } from 'vite';
 // The node that `npm run dev` takes streams and the API from.
 const node = process.env['PUSHCART_URL'] ?? 'http://127.0.0.1:8080';
 
-const pages = ['index', 'watch', 'studio'].filter((name) => existsSync(`${name}.html`));
+const pages = ['index', 'watch', 'studio', 'publish'].filter((name) => existsSync(`${name}.html`));
 
-// namedPages answers /watch/NAME and /studio/NAME in development as the node does: one page for every name.
+// namedPages answers /watch/NAME, /studio/NAME and /publish/NAME in development as the node does: one page for every name.
 function namedPages(): Plugin {
   return {
     name: 'pushcart-named-pages',
     configureServer(server) {
       server.middlewares.use((request, _response, next) => {
-        const page = /^\/(watch|studio)\/[^/]/.exec(request.url ?? '')?.[1];
+        const page = /^\/(watch|studio|publish)\/[^/]/.exec(request.url ?? '')?.[1];
         if (page) request.url = `/${page}.html`;
         next();
       });
@@ -34,5 +34,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 800,
     rolldownOptions: { input: Object.fromEntries(pages.map((name) => [name, `${name}.html`])) },
   },
-  server: { host: '127.0.0.1', proxy: { '/live': node, '/api': node, '/.well-known': node } },
+  server: { host: '127.0.0.1', proxy: { '/live': node, '/api': node, '/whip': node, '/.well-known': node } },
 });

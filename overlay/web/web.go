@@ -1,5 +1,5 @@
-// Package web holds the pages, built from TypeScript by `make build` and embedded: the watch page, the studio, the list of
-// live streams and what they load; and the SDK with which pages of others show cards.
+// Package web holds the pages, built from TypeScript by `make build` and embedded: the watch page, the studio, the page that
+// goes live from a browser, the list of live streams and what they load; and the SDK with which pages of others show cards.
 package web
 
 import (
@@ -17,9 +17,10 @@ var dist embed.FS
 
 // The pages' names in the built site.
 const (
-	indexPage  = "index.html"
-	watchPage  = "watch.html"
-	studioPage = "studio.html"
+	indexPage   = "index.html"
+	watchPage   = "watch.html"
+	studioPage  = "studio.html"
+	publishPage = "publish.html"
 )
 
 // How long caches may keep what: names of assets change with their content, names of pages never do, and those of the SDK
@@ -28,6 +29,12 @@ const (
 	cacheAsset = "public, max-age=31536000, immutable"
 	cachePage  = "no-cache"
 	cacheSDK   = "public, max-age=300, stale-while-revalidate=3600"
+)
+
+// What pages may use of the device: nothing, but for the page that goes live.
+const (
+	noDevices   = "camera=(), geolocation=(), microphone=(), payment=()"
+	liveDevices = "camera=(self), geolocation=(), microphone=(self), payment=()"
 )
 
 // contentPolicy lets pages load what this node serves and nothing else, but for pictures from the hosts that cards may have
@@ -53,8 +60,8 @@ var hostPattern = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A
 // notBuilt is what visitors read when the binary was made without the pages.
 const notBuilt = "The pages are not part of this build of Pushcart. Run `make build` and start the node again.\n"
 
-// Register mounts the pages: the list of live streams at /, the watch page at /watch/NAME, the studio at /studio/NAME, what
-// they load below /assets/; and the SDK below /sdk/. images gives the hosts that cards may have pictures from, as they are in
+// Register mounts the pages: the list of live streams at /, the watch page at /watch/NAME, the studio at /studio/NAME, the page
+// that goes live at /publish/NAME, what they load below /assets/; and the SDK below /sdk/. images gives the hosts that cards may have pictures from, as they are in
 // force ("shop.example.com", "*.example.com", "*"); it is called for each page, from any goroutine. In a binary that was built
 // without them, pages answer 503 and say so.
 func Register(mux *http.ServeMux, images func() []string) {
@@ -93,15 +100,16 @@ func load(tree fs.FS) *site {
 }
 
 func (s *site) register(mux *http.ServeMux, images func() []string) {
-	mux.HandleFunc("GET /{$}", s.page(indexPage, images))
+	mux.HandleFunc("GET /{$}", s.page(indexPage, noDevices, images))
 	// One page for every name: its script reads the name from the address.
-	mux.HandleFunc("GET /watch/{name}", s.page(watchPage, images))
-	mux.HandleFunc("GET /studio/{name}", s.page(studioPage, images))
+	mux.HandleFunc("GET /watch/{name}", s.page(watchPage, noDevices, images))
+	mux.HandleFunc("GET /studio/{name}", s.page(studioPage, noDevices, images))
+	mux.HandleFunc("GET /publish/{name}", s.page(publishPage, liveDevices, images))
 	mux.HandleFunc("GET /assets/{name}", s.asset)
 }
 
-// page makes the handler of one page.
-func (s *site) page(name string, images func() []string) http.HandlerFunc {
+// page makes the handler of one page, which may use these devices.
+func (s *site) page(name, devices string, images func() []string) http.HandlerFunc {
 	f := s.files[name]
 	if f == nil {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -114,7 +122,7 @@ func (s *site) page(name string, images func() []string) http.HandlerFunc {
 		h.Set("Content-Security-Policy", contentPolicy(images()))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		h.Set("Permissions-Policy", devices)
 		f.serve(w, r, cachePage)
 	}
 }

@@ -18,6 +18,7 @@ func tree() fs.FS {
 		"index.html":             {Data: []byte("<!doctype html><title>list</title>")},
 		"watch.html":             {Data: []byte("<!doctype html>" + strings.Repeat("<p>watch</p>", 100))},
 		"studio.html":            {Data: []byte("<!doctype html><title>studio</title>")},
+		"publish.html":           {Data: []byte("<!doctype html><title>publish</title>")},
 		"assets/page-1a2b3c.js":  {Data: []byte(strings.Repeat("play();\n", 200))},
 		"assets/page-1a2b3c.css": {Data: []byte("p{color:red}")},
 		"assets/odd":             {Data: []byte{0, 1, 2}},
@@ -58,8 +59,13 @@ func TestPages(t *testing.T) {
 	policy := "default-src 'none'; script-src 'self'; style-src 'self'; " +
 		"img-src 'self' data: https://shop.example.com https://*.cdn.example.com; " +
 		"connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	// Only the page that goes live may use camera and microphone.
+	const none = "camera=(), geolocation=(), microphone=(), payment=()"
+	devices := map[string]string{
+		"list": none, "watch": none, "studio": none, "publish": "camera=(self), geolocation=(), microphone=(self), payment=()",
+	}
 	for target, want := range map[string]string{
-		"/": "list", "/watch/demo": "watch", "/watch/%E7%9B%B4": "watch", "/studio/demo": "studio",
+		"/": "list", "/watch/demo": "watch", "/watch/%E7%9B%B4": "watch", "/studio/demo": "studio", "/publish/demo": "publish",
 	} {
 		r := get(s, target)
 		if r.StatusCode != http.StatusOK || !strings.Contains(string(body(t, r)), want) {
@@ -68,6 +74,7 @@ func TestPages(t *testing.T) {
 		for name, value := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
 			"Referrer-Policy": "no-referrer", "Content-Security-Policy": policy,
+			"Permissions-Policy": devices[want],
 		} {
 			if got := r.Header.Get(name); got != value {
 				t.Errorf("%s: %s is %q, want %q", target, name, got, value)
@@ -254,7 +261,7 @@ func TestRegister(t *testing.T) {
 	mux := http.NewServeMux()
 	hosts := []string{"shop.example.com", "*.cdn.example.com"}
 	Register(mux, func() []string { return hosts })
-	for _, target := range []string{"/", "/watch/a", "/studio/a"} {
+	for _, target := range []string{"/", "/watch/a", "/studio/a", "/publish/a"} {
 		r := get(mux, target)
 		if built := r.StatusCode == http.StatusOK; !built && r.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("%s: status %d", target, r.StatusCode)

@@ -1,6 +1,6 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type LoadPolicy } from 'hls.js';
 import { fromHls } from '../sdk';
-import type { Source, SourceEvents, Timing } from './source';
+import type { Size, Sound, Source, SourceEvents, Timing } from './source';
 
 /** A second failure of the decoder within this time ends the source; ms. */
 const recoveryWindow = 8000;
@@ -55,7 +55,14 @@ export class HlsSource implements Source {
 
   open(): void {
     const { hls, events } = this;
-    hls.on(Events.MANIFEST_PARSED, () => events.ready());
+    hls.on(Events.MANIFEST_PARSED, () => {
+      // Choices first: what is loaded first follows them.
+      events.choices();
+      events.ready();
+    });
+    for (const event of [Events.AUDIO_TRACKS_UPDATED, Events.AUDIO_TRACK_SWITCHED, Events.LEVELS_UPDATED] as const) {
+      hls.on(event, () => events.choices());
+    }
     hls.on(Events.LEVEL_LOADED, (_, { details }) => {
       events.reachable(true);
       if (details.live) this.live = true;
@@ -83,6 +90,45 @@ export class HlsSource implements Source {
       shownAt: this.hls.playingDate?.getTime() ?? null,
       step: details.partTarget || details.targetduration,
     };
+  }
+
+  get sounds(): readonly Sound[] {
+    return this.tracks.map(({ name, lang }, id) => ({ id, name: name === lang ? '' : name, language: lang ?? '' }));
+  }
+
+  get sound(): number {
+    return this.hls.audioTrack;
+  }
+
+  set sound(id: number) {
+    const track = this.tracks[id];
+    if (!track) return;
+    const { name, lang, groupId } = track;
+    // Before the first level is chosen this is a wish, kept for then; later it is a switch.
+    if (this.hls.audioTracks.length === 0) this.hls.setAudioOption({ name, lang, groupId } as Parameters<Hls['setAudioOption']>[0]);
+    else if (id !== this.hls.audioTrack) this.hls.audioTrack = id;
+  }
+
+  get sizes(): readonly Size[] {
+    const list = this.hls.levels.map(({ width, height, bitrate }, id) => ({ id, lines: Math.min(width, height), bitrate }));
+    return list.sort((a, b) => b.lines - a.lines || b.bitrate - a.bitrate);
+  }
+
+  get size(): number | null {
+    const { manualLevel } = this.hls;
+    return manualLevel < 0 ? null : manualLevel;
+  }
+
+  set size(id: number | null) {
+    if (id === this.size) return;
+    this.hls.nextLevel = id ?? -1;
+  }
+
+  /** The tracks of the group that is played; before one is, all that the first group has. */
+  private get tracks(): Hls['audioTracks'] {
+    const { audioTracks, allAudioTracks } = this.hls;
+    if (audioTracks.length > 0) return audioTracks;
+    return allAudioTracks.filter(({ groupId }) => groupId === allAudioTracks[0]?.groupId);
   }
 
   livePosition(): number | null {

@@ -37,10 +37,28 @@ function row(stream: Listed, strings: Strings): HTMLLIElement {
   return item;
 }
 
+/** Offers the way to the page that goes live, for a stream of any name that nodes take. */
+function offerToGoLive(strings: Strings): void {
+  const input = element('stream', HTMLInputElement);
+  const error = element('stream-error', HTMLElement);
+  element('go-live-title', HTMLElement).textContent = element('go', HTMLButtonElement).textContent = strings.goLive;
+  element('go-live-more', HTMLElement).textContent = strings.goLiveMore;
+  element('stream-label', HTMLElement).textContent = strings.streamName;
+  element('go-live', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    const name = input.value.trim();
+    const good = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name);
+    input.setAttribute('aria-invalid', String(!good));
+    error.textContent = good ? '' : strings.nameWrong;
+    if (good) location.assign(`/publish/${name}`);
+  });
+}
+
 function main(): void {
   const { lang, strings } = choose(navigator.languages);
   document.documentElement.lang = lang;
   element('title', HTMLElement).textContent = strings.streams;
+  offerToGoLive(strings);
   const list = element('streams', HTMLElement);
   const note = element('note', HTMLElement);
   let shown = '';

@@ -1,13 +1,27 @@
 import { fromNative } from '../sdk';
-import type { Source, SourceEvents, Timing } from './source';
+import { hasSegment } from './presence';
+import type { Size, Sound, Source, SourceEvents, Timing } from './source';
 
 /** The distance that Safari's own player keeps cannot be asked for; s. */
 const usualHoldBack = 3;
+
+/** How often a first segment is looked for, ms, and how many times: the longest segments are shorter than that. */
+const tryEvery = 500;
+const mostTries = 30;
 
 /** What WebKit's media elements have for streams with EXT-X-PROGRAM-DATE-TIME. */
 interface DatedVideo extends HTMLVideoElement {
   getStartDate?: () => Date;
 }
+
+/** A sound of an element, as HTML has it (4.8.11.10.1); browsers that play HLS by themselves have them. */
+interface NativeSound {
+  enabled: boolean;
+  readonly label: string;
+  readonly language: string;
+}
+
+type NativeSounds = EventTarget & ArrayLike<NativeSound>;
 
 /** NativeSource leaves playback to the browser: iPhones that have no Media Source Extensions of any kind. */
 export class NativeSource implements Source {
@@ -55,8 +69,21 @@ export class NativeSource implements Source {
         events.broken();
       }
     });
-    video.src = this.url;
-    video.load();
+    for (const type of ['addtrack', 'removetrack', 'change']) {
+      this.list?.addEventListener(type, () => events.choices(), { signal: this.stopped.signal });
+    }
+    void this.begin();
+  }
+
+  /** Chromium's own player fails on a presentation that has no whole segment yet; so the first is waited for. */
+  private async begin(): Promise<void> {
+    const { signal } = this.stopped;
+    for (let tries = 0; tries < mostTries && !(await hasSegment(this.url, signal)); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, tryEvery));
+    }
+    if (signal.aborted) return;
+    this.video.src = this.url;
+    this.video.load();
   }
 
   close(): void {
@@ -75,6 +102,27 @@ export class NativeSource implements Source {
       shownAt: Number.isNaN(start) ? null : start + video.currentTime * 1000,
       step: 2,
     };
+  }
+
+  get sounds(): readonly Sound[] {
+    return Array.from(this.list ?? [], ({ label, language }, id) => ({ id, name: label, language }));
+  }
+
+  get sound(): number {
+    return Array.from(this.list ?? []).findIndex(({ enabled }) => enabled);
+  }
+
+  set sound(id: number) {
+    if (id === this.sound) return;
+    Array.from(this.list ?? []).forEach((track, i) => (track.enabled = i === id));
+  }
+
+  /** The browser chooses the size, and lets nobody else. */
+  readonly sizes: readonly Size[] = [];
+  readonly size = null;
+
+  private get list(): NativeSounds | undefined {
+    return (this.video as DatedVideo & { audioTracks?: NativeSounds }).audioTracks;
   }
 
   livePosition(): number | null {

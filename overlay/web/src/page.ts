@@ -1,7 +1,11 @@
+import { streamName } from './address';
 import { ShowCards } from './cards/show';
 import { viewerOf } from './cards/viewer';
+import { Choices } from './choices';
 import { Controls } from './controls';
 import { element } from './element';
+import { fit } from './fit';
+import { Menus } from './menus';
 import { Player } from './player';
 import { publish } from './stats';
 import { Status } from './status';
@@ -9,26 +13,6 @@ import { choose } from './strings';
 
 /** Without a touch for this long only the picture is left; ms. */
 const idleAfter = 4000;
-/** The picture fills the screen when that hides no more than this share of it. */
-const coverLoss = 0.14;
-
-/** The stream's name: what follows /watch/ in the address. */
-function streamName(pathname: string): string {
-  const name = pathname.replace(/^\/watch\//, '').replace(/\/+$/, '');
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
-}
-
-/** Lets the picture fill the stage when their shapes are nearly the same. */
-function fit(stage: HTMLElement, video: HTMLVideoElement): void {
-  const picture = video.videoWidth / video.videoHeight;
-  const screen = stage.clientWidth / stage.clientHeight;
-  const lost = 1 - Math.min(picture / screen, screen / picture);
-  stage.dataset['fit'] = lost < coverLoss ? 'cover' : 'contain';
-}
 
 /** Marks the stage idle when nobody has touched anything for a while. */
 function watchIdle(stage: HTMLElement, playing: () => boolean): void {
@@ -60,7 +44,13 @@ function main(): void {
   const status = new Status(stage, element('headline', HTMLElement), element('detail', HTMLElement), strings);
   const controls = new Controls(stage, video, player, strings);
   const cards = new ShowCards(video, element('overlay', HTMLElement), viewer);
+  const choices = new Choices(viewer.languages);
+  const menus = new Menus(choices, lang, strings);
   player.onsource = (source) => cards.follow(source.cards);
+  player.onchoices = (source) => {
+    choices.apply(source);
+    menus.show(source);
+  };
   const update = () => {
     if (player.state === 'waiting' || player.state === 'ended') cards.over();
     status.show(player.state);

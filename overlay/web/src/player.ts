@@ -39,6 +39,8 @@ export class Player {
   onchange: () => void = () => {};
   /** Called with each source before it is opened. */
   onsource: (source: Source) => void = () => {};
+  /** Called when a source's sounds or sizes, or those that are played, have changed. */
+  onchoices: (source: Source) => void = () => {};
 
   private source: Source | null = null;
   private watch: Watch | null = null;
@@ -206,6 +208,9 @@ export class Player {
       ready: when(() => {
         this.reachable = true;
         if (this.wanted) this.play();
+      }),
+      choices: when(() => {
+        if (this.source) this.onchoices(this.source);
       }),
       advanced: when(() => {
         this.advancedAt = performance.now();

@@ -39,6 +39,20 @@ export async function probe(url: string, signal: AbortSignal): Promise<Presence>
   }
 }
 
+/**
+ * Whether the presentation at url, the absolute address of a multivariant playlist, has a whole segment yet; also true when
+ * that cannot be said, and the player is to find out what is wrong.
+ */
+export async function hasSegment(url: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const media = firstMediaPlaylist((await text(url, signal)) ?? '', url);
+    const playlist = media === null ? null : await text(media, signal);
+    return playlist === null || playlist.includes('#EXTINF:');
+  } catch {
+    return true;
+  }
+}
+
 /** Fetches a playlist; null when the server has none to give. */
 async function text(url: string, signal: AbortSignal): Promise<string | null> {
   const limit = new AbortController();

@@ -1,5 +1,23 @@
 import type { Feed } from '../sdk';
 
+/** A sound that can be chosen: a language, or a commentary. */
+export interface Sound {
+  readonly id: number;
+  /** As the publisher names it; '' when it has no name. */
+  readonly name: string;
+  /** A BCP 47 tag; '' when it is not known. */
+  readonly language: string;
+}
+
+/** A size of the picture that can be chosen. */
+export interface Size {
+  readonly id: number;
+  /** The picture's shorter side, by which people know qualities; 0 when it is not known. */
+  readonly lines: number;
+  /** bit/s */
+  readonly bitrate: number;
+}
+
 /** What a source tells its player. */
 export interface SourceEvents {
   /** There is no stream at the address. */
@@ -8,6 +26,8 @@ export interface SourceEvents {
   ready(): void;
   /** A playlist came that has media the one before had not. */
   advanced(): void;
+  /** What can be chosen, or is chosen, has changed. */
+  choices(): void;
   /** The show is over. unseen tells that it was so when it was first looked at. */
   closed(unseen: boolean): void;
   /** Whether requests get any answer at all. */
@@ -39,6 +59,12 @@ export interface Source {
   /** Lets the element go; the source is of no use any more. */
   close(): void;
   timing(): Timing;
+  /** The sounds that the stream has, and the one that is played: its id, -1 when that is not known. */
+  readonly sounds: readonly Sound[];
+  sound: number;
+  /** The sizes that the stream has, the largest first; empty where the browser chooses. size is null for automatic. */
+  readonly sizes: readonly Size[];
+  size: number | null;
   /** Where in the element's time to play to be live; null when not known. */
   livePosition(): number | null;
 }

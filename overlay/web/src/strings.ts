@@ -24,6 +24,14 @@ export interface Strings {
   readonly blocked: string;
   readonly unsupported: string;
   readonly unsupportedMore: string;
+  readonly sound: string;
+  readonly soundNumber: (n: number) => string;
+  readonly size: string;
+  readonly automatic: string;
+  readonly goLive: string;
+  readonly goLiveMore: string;
+  readonly streamName: string;
+  readonly nameWrong: string;
 }
 
 const en: Strings = {
@@ -51,6 +59,14 @@ const en: Strings = {
   blocked: 'Tap play to watch',
   unsupported: 'This browser cannot play the show',
   unsupportedMore: 'Please try a current version of Chrome, Edge, Firefox or Safari.',
+  sound: 'Language',
+  soundNumber: (n) => `Sound ${n}`,
+  size: 'Quality',
+  automatic: 'Auto',
+  goLive: 'Go live',
+  goLiveMore: 'With the camera of this device. You need a stream key.',
+  streamName: 'Name of the stream',
+  nameWrong: 'A name begins with a letter or a digit and has up to 64 letters, digits, hyphens and underscores.',
 };
 
 const zh: Strings = {
@@ -78,6 +94,14 @@ const zh: Strings = {
   blocked: '点击播放按钮观看',
   unsupported: '此浏览器无法播放直播',
   unsupportedMore: '请使用最新版本的 Chrome、Edge、Firefox 或 Safari。',
+  sound: '语言',
+  soundNumber: (n) => `音轨 ${n}`,
+  size: '画质',
+  automatic: '自动',
+  goLive: '开始直播',
+  goLiveMore: '使用此设备的摄像头，需要推流密钥。',
+  streamName: '直播名称',
+  nameWrong: '名称以字母或数字开头，最多 64 个字母、数字、连字符和下划线。',
 };
 
 const es: Strings = {
@@ -105,6 +129,14 @@ const es: Strings = {
   blocked: 'Toca reproducir para ver la emisión',
   unsupported: 'Este navegador no puede reproducir la emisión',
   unsupportedMore: 'Prueba con una versión actual de Chrome, Edge, Firefox o Safari.',
+  sound: 'Idioma',
+  soundNumber: (n) => `Sonido ${n}`,
+  size: 'Calidad',
+  automatic: 'Automática',
+  goLive: 'Emitir',
+  goLiveMore: 'Con la cámara de este dispositivo. Hace falta una clave de emisión.',
+  streamName: 'Nombre de la emisión',
+  nameWrong: 'Un nombre empieza con una letra o cifra y tiene hasta 64 letras, cifras, guiones y guiones bajos.',
 };
 
 const tables: ReadonlyMap<string, Strings> = new Map([

@@ -62,6 +62,12 @@ export class Node {
       PUSHCART_HTTP_ADDRESS: `127.0.0.1:${http}`,
       PUSHCART_RTMP_ADDRESS: `127.0.0.1:${rtmp}`,
       PUSHCART_ADMIN_ADDRESS: `127.0.0.1:${admin}`,
+      // Doors that a test does not ask for are shut: their usual ports are another node's, perhaps.
+      PUSHCART_RTSP_ADDRESS: '',
+      PUSHCART_RTSP_UDP_ADDRESS: '',
+      PUSHCART_SRT_ADDRESS: '',
+      PUSHCART_WHIP_UDP_ADDRESS: '127.0.0.1:0',
+      PUSHCART_WHIP_TCP_ADDRESS: '',
       ...settings,
     };
     node.publishers = [];
@@ -95,6 +101,27 @@ export class Node {
   /** The address of a stream's watch page. */
   watch(name) {
     return `${this.http}/watch/${name}`;
+  }
+
+  /** The address of the page that goes live under a name. */
+  live(name) {
+    return `${this.http}/publish/${name}`;
+  }
+
+  /** Waits until a stream's first media playlist has so many whole segments. */
+  async segments(name, count) {
+    const base = `${this.http}/live/${name}`;
+    const text = async (path) => {
+      const answer = await fetch(`${base}/${path}`).catch(() => null);
+      return answer?.ok ? answer.text() : '';
+    };
+    for (let tries = 0; tries < 300; tries++) {
+      const media = (await text('index.m3u8')).split('\n').find((line) => line.endsWith('.m3u8'));
+      const playlist = media === undefined ? '' : await text(media);
+      if (playlist.split('#EXTINF:').length > count) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`${name} never had ${count} segments:\n${this.child.output}`);
   }
 
   /** Publishes a moving picture and a tone with ffmpeg; video or audio: false leaves one out. */

@@ -1,39 +1,12 @@
+import { Failure, failure } from '../problem';
 import type { ServerClock } from './clock';
+
+export { Failure, failure };
 
 /** How long the node may take to answer; ms. */
 const patience = 10_000;
 /** The wait before a command is sent a second time; ms. */
 const retryAfter = 400;
-
-/** Failure is a request that was not granted, or got no answer: status is 0 then. */
-export class Failure extends Error {
-  constructor(
-    readonly status: number,
-    /** The node's sentence; '' when there is none. */
-    readonly detail: string,
-    /** What is wrong, as a path in the document: "offers[0].price"; '' when it is no single field. */
-    readonly field = '',
-  ) {
-    super(detail || `HTTP ${status}`);
-  }
-}
-
-/** Reads an answer that is no success: problem+json (RFC 9457), or something in between had its say. */
-export function failure(status: number, body: string): Failure {
-  try {
-    const problem: unknown = JSON.parse(body);
-    if (typeof problem === 'object' && problem !== null) {
-      const text = (key: string): string => {
-        const value = (problem as Record<string, unknown>)[key];
-        return typeof value === 'string' ? value : '';
-      };
-      return new Failure(status, text('detail') || text('title'), text('field'));
-    }
-  } catch {
-    // No JSON: a proxy's page, which is of no use to the reader.
-  }
-  return new Failure(status, '');
-}
 
 /** An idempotency key: 32 random characters. */
 export function idempotencyKey(): string {

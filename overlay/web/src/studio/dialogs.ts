@@ -1,5 +1,9 @@
 import { h, icon } from './dom';
-import type { StudioStrings } from './strings';
+
+/** The words that every dialog has. */
+interface Words {
+  readonly close: string;
+}
 
 let count = 0;
 
@@ -13,7 +17,7 @@ export class Sheet {
   /** Called once it is closed, however that came. */
   onclose: () => void = () => {};
 
-  constructor(s: StudioStrings, title: string, kind = '') {
+  constructor(s: Words, title: string, kind = '') {
     const id = `sheet-${++count}`;
     const close = h('button', { class: 'small', label: s.close, click: () => void this.dismiss() }, icon('close'));
     const head = h('div', { class: 'sheet-head' }, h('h2', { id, text: title }), close);
@@ -52,7 +56,7 @@ function within(element: HTMLElement, { clientX: x, clientY: y }: PointerEvent):
 
 /** Asks a question; false when it is answered with no, or not at all. */
 export function ask(
-  s: StudioStrings,
+  s: Words,
   title: string,
   content: (Node | string)[],
   yes: string,

@@ -150,7 +150,8 @@ export class Health {
     const { s, store, lang, clock } = this.studio;
     this.inBand.setAttribute('aria-checked', String(store.view?.in_band ?? false));
     const refused = store.view?.in_band_refusal;
-    const words = refused ? s.inBandRefused(refused.count, timeOfDay(refused.at, lang, clock.now()), refused.message) : '';
+    const last = refused && `${timeOfDay(refused.at, lang, clock.now())}, ${s.sources[refused.source] ?? refused.source}`;
+    const words = refused ? s.inBandRefused(refused.count, last ?? '', refused.message) : '';
     write(this.refusal, words);
   }
 }

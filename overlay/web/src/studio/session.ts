@@ -1,30 +1,10 @@
-/** The stream's name: what follows /studio/ in the address. */
-export function streamName(pathname: string): string {
-  const name = pathname.replace(/^\/studio\//, '').replace(/\/+$/, '');
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
-}
+import { secretIn, takeSecret } from '../address';
 
-/** The token in an address's fragment, #token=...; null when there is none. A plus sign stands for itself. */
+export { sendable, streamName } from '../address';
+
+/** The token in an address's fragment, #token=...; null when there is none. */
 export function tokenIn(hash: string): string | null {
-  for (const part of hash.replace(/^#/, '').split('&')) {
-    if (!part.startsWith('token=')) continue;
-    const raw = part.slice('token='.length);
-    try {
-      return decodeURIComponent(raw);
-    } catch {
-      return raw;
-    }
-  }
-  return null;
-}
-
-/** Whether a token can be sent at all: visible ASCII characters. */
-export function sendable(token: string): boolean {
-  return /^[\x21-\x7e]+$/.test(token);
+  return secretIn(hash, 'token');
 }
 
 /** The little of the browser's storage that is used; it throws where the browser forbids it. */
@@ -63,7 +43,5 @@ export class Session {
 
 /** Takes the token out of the page's address, bar and history, and returns it. */
 export function takeToken(): string | null {
-  const token = tokenIn(location.hash);
-  if (token !== null) history.replaceState(history.state, '', location.pathname + location.search);
-  return token;
+  return takeSecret('token');
 }

@@ -259,6 +259,14 @@ export const en: StudioStrings = {
 
   noTimeline: 'Nothing was shown yet.',
   shownWhen: (time, slot, rev, source) => `${time} · ${slot} · revision ${rev} · ${source}`,
+  sources: {
+    api: 'from the studio or the API',
+    rtmp: 'from the encoder (RTMP)',
+    sei: 'from the picture (SEI)',
+    datachannel: 'over the data channel (WebRTC)',
+    id3: 'from the media (ID3)',
+    scte35: 'from a cue (SCTE-35)',
+  },
 
   live: 'Live',
   away: 'Publisher away',

@@ -258,6 +258,14 @@ export const es: StudioStrings = {
 
   noTimeline: 'Aún no se ha mostrado nada.',
   shownWhen: (time, slot, rev, source) => `${time} · ${slot} · revisión ${rev} · ${source}`,
+  sources: {
+    api: 'desde el estudio o la API',
+    rtmp: 'desde el codificador (RTMP)',
+    sei: 'desde la imagen (SEI)',
+    datachannel: 'por el canal de datos (WebRTC)',
+    id3: 'desde la señal (ID3)',
+    scte35: 'por una marca (SCTE-35)',
+  },
 
   live: 'En directo',
   away: 'Emisor ausente',

@@ -255,6 +255,14 @@ export const zh: StudioStrings = {
 
   noTimeline: '还没有展示过任何商品。',
   shownWhen: (time, slot, rev, source) => `${time} · ${slot} · 版本 ${rev} · ${source}`,
+  sources: {
+    api: '来自导播台或 API',
+    rtmp: '来自编码器（RTMP）',
+    sei: '来自画面（SEI）',
+    datachannel: '来自数据通道（WebRTC）',
+    id3: '来自媒体流（ID3）',
+    scte35: '来自插播标记（SCTE-35）',
+  },
 
   live: '直播中',
   away: '推流中断',

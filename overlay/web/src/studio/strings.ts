@@ -233,6 +233,8 @@ export interface StudioStrings {
   // The timeline.
   readonly noTimeline: string;
   readonly shownWhen: (time: string, slot: string, rev: number, source: string) => string;
+  /** Who asked for a command, by the node's word for it. */
+  readonly sources: Readonly<Record<string, string>>;
 
   // The stream.
   readonly live: string;

@@ -29,7 +29,7 @@ class Line {
     this.el.dataset['air'] = String(shown.to === undefined);
     write(this.badge, shown.to === undefined ? s.onAir : '');
     write(this.name, card ? pick(card.name, lang) : shown.card);
-    write(this.when, s.shownWhen(timeOfDay(shown.from, lang, clock.now()), shown.slot, shown.rev, shown.source));
+    write(this.when, s.shownWhen(timeOfDay(shown.from, lang, clock.now()), shown.slot, shown.rev, s.sources[shown.source] ?? shown.source));
     this.tick();
   }
 
