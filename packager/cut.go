@@ -121,6 +121,17 @@ func (p *Packager) expectCut(w *writer, end window.Ticks) bool {
 	return abs(end-start-p.cadence) <= w.length()/2
 }
 
+// expectedCut is where a following rendition's next boundary will likely be, on its announced time.
+func (p *Packager) expectedCut(r *rendition) (window.Ticks, bool) {
+	switch {
+	case len(r.cuts) > 0:
+		return r.boundary(r.cuts[0]) - r.offset, true
+	case p.steady < steadyEnough || p.current == nil || !p.lead.r.Video:
+		return 0, false
+	}
+	return r.boundary(p.current) - r.offset + p.cadence, true
+}
+
 // closeAfter closes the open part as soon as no further frame will fit it.
 func (p *Packager) closeAfter(w *writer) {
 	next := w.lastDTS + w.frameTicks()

@@ -126,8 +126,15 @@ func (p *Packager) gap(r *rendition, until window.Ticks) {
 	for len(r.cuts) > 0 && r.boundary(r.cuts[0]) <= until {
 		p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
 	}
-	for w.started && until-r.offset-w.end >= p.target {
-		w.gap(w.end + p.target)
+	for w.started {
+		end := w.end + p.target
+		if cut, ok := p.expectedCut(r); ok && cut > w.end {
+			end = min(end, cut) // where the next boundary is likely: preload hints tell of it
+		}
+		if end > until-r.offset {
+			break
+		}
+		w.gap(end)
 	}
 	if r.video {
 		r.needKey, w.fresh, r.seen = true, true, -1

@@ -165,7 +165,9 @@ func (w *writer) gap(until window.Ticks) {
 	w.p.settle(w)
 	w.tellUnseen()
 	for until > w.end {
-		w.append(window.Part{Gap: true, Duration: min(w.p.target, until-w.end)})
+		length := min(w.p.target, until-w.end)
+		cut := w != w.p.lead && w.p.expectCut(w, w.end+length)
+		w.append(window.Part{Gap: true, Duration: length, ExpectCut: cut})
 		w.skipTold(w.end + w.own.offset)
 		w.p.opt.Metrics.gaps.Inc()
 	}

@@ -112,6 +112,40 @@ func TestMultivariantGoldens(t *testing.T) {
 	golden(t, "multivariant-audio", Multivariant(&view))
 }
 
+// TestMultivariantOfManyRenditions: each video with each group of audio, and names that try to get out of their quotes.
+func TestMultivariantOfManyRenditions(t *testing.T) {
+	t.Parallel()
+	p, video := build(64, -1, -1)
+	audio := p.Load().Rendition("audio")
+	more := map[string]*window.Rendition{}
+	for i, name := range []string{"video-1", "audio-1", "audio-2"} {
+		r := p.AddRendition(name, i == 0, 100)
+		for n := range 20 {
+			var begin *window.Segment
+			if n%10 == 0 {
+				begin = &window.Segment{Wall: epoch}
+			}
+			p.Append(r, window.Part{Data: make([]byte, 10000*(i+1)), Duration: target, Independent: true}, begin)
+		}
+		more[name] = r
+	}
+	aac := &window.AudioGroup{ID: "audio", Members: []window.AudioMember{
+		{Rendition: audio, Name: "English\",URI=\"x\"\n", Language: "en", Channels: 2}, {Rendition: more["audio-1"], Name: "Deutsch", Language: "de", Channels: 1},
+	}}
+	opus := &window.AudioGroup{ID: "audio-2", Members: []window.AudioMember{{Rendition: more["audio-2"], Name: "Original", Channels: 6}}}
+	var all []window.Variant
+	for _, r := range []*window.Rendition{video, more["video-1"]} {
+		v := window.Variant{Video: r, Audio: aac, Codecs: "avc1.64001f,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 30}
+		all = append(all, v)
+		v.Audio, v.Codecs = opus, "avc1.64001f,opus"
+		all = append(all, v)
+	}
+	p.SetVariants(all)
+	golden(t, "multivariant-many", Multivariant(p.Load()))
+	p.SetVariants([]window.Variant{{Video: audio, Audio: aac, Codecs: "mp4a.40.2"}})
+	golden(t, "multivariant-languages", Multivariant(p.Load()))
+}
+
 // TestDeltaCompletesToFull: skipped segments put back give the whole playlist (6.2.5.1).
 func TestDeltaCompletesToFull(t *testing.T) {
 	t.Parallel()
