@@ -38,12 +38,12 @@ func cardsRow(ctx context.Context, o options) ([]row, error) {
 	}
 	var half, most, ratios, ackHalf, ackMost samples
 	for turn := range o.turns() {
-		calm, err := show.watch(ctx, o.seconds/2, (*crowd).waitForPlaylist)
+		calm, err := show.watch(ctx, o.seconds/2, latencyViewers, (*crowd).waitForPlaylist)
 		if err != nil {
 			return nil, err
 		}
 		stop := n.changeCards(ctx)
-		late, err := show.watch(ctx, o.seconds/2, (*crowd).waitForPlaylist)
+		late, err := show.watch(ctx, o.seconds/2, latencyViewers, (*crowd).waitForPlaylist)
 		acks, changeErr := stop()
 		if err == nil {
 			err = changeErr

@@ -43,7 +43,7 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 			if o.profiles != "" {
 				ended = n.profile(o.profiles, "latency", o.seconds/2)
 			}
-			late, err := show.watch(ctx, o.seconds/2, kind.ask)
+			late, err := show.watch(ctx, o.seconds/2, latencyViewers, kind.ask)
 			ended()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", kind.name, err)
@@ -63,12 +63,15 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 // show is a stream whose frames are timed as they leave.
 type show struct {
 	node  *node
+	name  string
 	stop  chan struct{}
 	ended chan struct{}
 	err   error // how the publisher ended; to be read after ended
 
 	sent  []atomic.Int64 // when each video frame left, ns since begin
 	begin time.Time
+	// skipped is how many frames at the start the node did not get, -1 when that is not known yet.
+	skipped int
 
 	parts partTable
 }
@@ -83,7 +86,7 @@ func startShow(ctx context.Context, n *node) (*show, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &show{node: n, stop: make(chan struct{}), ended: make(chan struct{}), begin: time.Now()}
+	s := &show{node: n, name: latencyStream, stop: make(chan struct{}), ended: make(chan struct{}), begin: time.Now()}
 	s.sent = make([]atomic.Int64, int(limit.Seconds())*frameRate)
 	configs, frames := newPackets(rec)
 	go func() {
@@ -94,6 +97,25 @@ func startShow(ctx context.Context, n *node) (*show, error) {
 		})
 	}()
 	return s, nil
+}
+
+// left is when a part with so many frames up to its end had left. A protocol may lose what is sent before its way is open, up
+// to a key frame: then parts are a whole number of times that distance further on than their count, which shows since no part
+// comes as late as that.
+func (s *show) left(frames int, got time.Time) (time.Time, bool) {
+	if s.skipped < 0 {
+		for s.skipped = 0; s.skipped < 5*keyFrames; s.skipped += keyFrames {
+			at := s.sent[frames-1+s.skipped].Load()
+			if at == 0 {
+				return time.Time{}, false
+			}
+			if got.Sub(s.begin.Add(time.Duration(at))) < keyFrames*time.Second/frameRate {
+				break
+			}
+		}
+	}
+	at := s.sent[frames-1+s.skipped].Load()
+	return s.begin.Add(time.Duration(at)), at != 0
 }
 
 func (s *show) end() {
@@ -119,12 +141,12 @@ type wait struct {
 	sent, got time.Time
 }
 
-// watch has a hundred viewers wait for parts in their way for a time and returns how late each of their responses was, in
+// watch has so many viewers wait for parts in their way for a time and returns how late each of their responses was, in
 // ms after the part's last frame was handed to the operating system.
-func (s *show) watch(ctx context.Context, d time.Duration, ask func(*crowd, *viewer) error) (samples, error) {
+func (s *show) watch(ctx context.Context, d time.Duration, viewers int, ask func(*crowd, *viewer) error) (samples, error) {
 	c := &crowd{show: s, till: time.Now().Add(d)}
 	var group sync.WaitGroup
-	for range latencyViewers {
+	for range viewers {
 		v, err := dialViewer(s.node.HTTP)
 		if err != nil {
 			return nil, err
@@ -161,7 +183,7 @@ func (s *show) watch(ctx context.Context, d time.Duration, ask func(*crowd, *vie
 
 // learn takes note of the parts that the playlist has.
 func (s *show) learn() error {
-	b, _, err := get(s.node.HTTP, "/live/"+latencyStream+"/video.m3u8")
+	b, _, err := get(s.node.HTTP, "/live/"+s.name+"/video.m3u8")
 	if err != nil {
 		return err
 	}
@@ -181,7 +203,10 @@ func (c *crowd) lateness() (samples, error) {
 		if !known {
 			continue // a part that ended up with fewer numbers than announced
 		}
-		left := c.show.begin.Add(time.Duration(c.show.sent[frames-1].Load()))
+		left, ok := c.show.left(frames, w.got)
+		if !ok {
+			continue
+		}
 		if w.sent.After(left) {
 			c.tooLate++
 			continue
@@ -215,7 +240,7 @@ func breather() { time.Sleep(20*time.Millisecond + rand.N(60*time.Millisecond)) 
 
 // next finds out which part comes next.
 func (c *crowd) next(v *viewer) (string, position, error) {
-	a, err := v.get("/live/"+latencyStream+"/video.m3u8", true)
+	a, err := v.get("/live/"+c.show.name+"/video.m3u8", true)
 	if err == nil && a.status != http.StatusOK {
 		err = fmt.Errorf("the playlist: status %d", a.status)
 	}
@@ -235,7 +260,7 @@ func (c *crowd) waitForPlaylist(v *viewer) error {
 	for err == nil && time.Now().Before(c.till) {
 		w := wait{at: at, sent: time.Now()}
 		var a answer
-		if a, err = v.get(reload(latencyStream, at), true); err != nil {
+		if a, err = v.get(reload(c.show.name, at), true); err != nil {
 			return err
 		}
 		if a.status != http.StatusOK {
@@ -259,7 +284,7 @@ func (c *crowd) waitForPart(v *viewer) error {
 		return err
 	}
 	w := wait{at: at, sent: time.Now()}
-	if err := v.send(v.request("/live/"+latencyStream+"/"+uri, false)); err != nil {
+	if err := v.send(v.request("/live/"+c.show.name+"/"+uri, false)); err != nil {
 		return err
 	}
 	a, err := v.answer(false)

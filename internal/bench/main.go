@@ -1,5 +1,5 @@
 // Command bench prints the table of the node's end-to-end figures: what a stream costs, how soon a part reaches those who
-// wait for it, how many requests a core answers, what media and viewers take in memory, and how far the picture on the
+// wait for it, by which protocol it comes, how many requests a core answers, what media and viewers take in memory, and how far the picture on the
 // screen is behind the one in front of the camera.
 //
 // Each figure is the median of several runs, and where it is a ratio, both sides are measured in turns within one run.
@@ -41,7 +41,7 @@ func (o options) turns() int {
 }
 
 // limit is how long a whole run may take.
-const limit = 12 * time.Minute
+const limit = 15 * time.Minute
 
 // modes are what this program does in child processes of its own.
 var modes = map[string]func(context.Context, []string) error{
@@ -62,6 +62,7 @@ var benchmarks = []struct {
 	{"d", "memory", memoryRow},
 	{"e", "glass to glass", glassRow},
 	{"f", "cards", cardsRow},
+	{"g", "protocols", protocolsRow},
 }
 
 func main() {
@@ -93,7 +94,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "node", "bin/pushcart", "the node's program")
-	f.StringVar(&o.rows, "rows", "a,b,c,d,e,f", "which benchmarks to run")
+	f.StringVar(&o.rows, "rows", "a,b,c,d,e,f,g", "which benchmarks to run")
 	f.IntVar(&o.runs, "runs", 3, "how many runs to take the median of")
 	f.DurationVar(&o.seconds, "seconds", 8*time.Second, "how long one measurement takes, such as 8s")
 	f.BoolVar(&o.quick, "quick", false, "shorter and less exact")

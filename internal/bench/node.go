@@ -19,6 +19,9 @@ type node struct {
 	RTMP  string `json:"rtmp"`
 	HTTP  string `json:"http"`
 	Admin string `json:"admin"`
+	RTSP  string `json:"rtsp"`
+	SRT   string `json:"srt"`
+	WHIP  string `json:"whip-udp"`
 }
 
 // scratch is the folder of all nodes' data, removed at the end of the run.
@@ -36,6 +39,8 @@ func startNode(ctx context.Context, binary string, env ...string) (*node, error)
 	env = append([]string{
 		"PUSHCART_DATA_DIRECTORY=" + data,
 		"PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0", "PUSHCART_ADMIN_ADDRESS=127.0.0.1:0",
+		"PUSHCART_RTSP_ADDRESS=127.0.0.1:0", "PUSHCART_RTSP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_SRT_ADDRESS=127.0.0.1:0",
+		"PUSHCART_WHIP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_WHIP_TCP_ADDRESS=127.0.0.1:0",
 		"PUSHCART_LOG_FORMAT=json",
 	}, env...)
 	c, err := start(ctx, true, env, binary, "serve")

@@ -13,6 +13,7 @@ import (
 // It repeats after loopMillis, at which video frames, key frames and AAC frames of 1024 samples all come out even.
 const (
 	frameRate    = 30
+	keyFrames    = 60 // frames from one to the next
 	loopMillis   = 8000
 	recordMillis = 12000
 	recordName   = "720p30-1500k-v2.flv"

@@ -144,7 +144,7 @@ func TestCardsAfterACrash(t *testing.T) {
 func onSmallDisk(t *testing.T, dir, config string) (s *testkit.Process, kind string) {
 	t.Helper()
 	program := testkit.Build(t)
-	env := []string{"PUSHCART_DATA_DIRECTORY=" + dir}
+	env := append([]string{"PUSHCART_DATA_DIRECTORY=" + dir}, testkit.Doors...)
 	const mount = `mount -t tmpfs -o size=256k,mode=700 tmpfs "$0" && exec "$@"`
 	for _, flags := range [][]string{{"-m"}, {"-U", "-r", "-m"}} {
 		args := append(flags, "sh", "-c", mount, dir)

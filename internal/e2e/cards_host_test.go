@@ -35,6 +35,12 @@ func withCards(t *testing.T) func(*config.Config) {
 	}
 }
 
+// withCardsAndDoors is withCards with RTSPS too.
+func withCardsAndDoors(t *testing.T) func(*config.Config) {
+	cards := withCards(t)
+	return func(c *config.Config) { cards(c); testkit.WithTLS(t, c) }
+}
+
 // inMemory is a folder that is gone after the test, in memory where the system has that: journals are flushed to the disk
 // for each command, and a disk that others keep busy for longer than a part makes what comes in band late.
 func inMemory(t *testing.T) string {

@@ -214,7 +214,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	// A second one finds the port taken and says which setting to change.
 	taken := testkit.WriteFile(t, "taken.yaml", fmt.Sprintf(settings, port(s.RTMP), "", "0", "10s", "some-secret"))
-	if p := testkit.Run(t, nil, program, "serve", "--config", taken); p.Wait(t) != 1 || !strings.Contains(p.Log.String(), "rtmp.address") {
+	if p := testkit.Run(t, testkit.Doors, program, "serve", "--config", taken); p.Wait(t) != 1 || !strings.Contains(p.Log.String(), "rtmp.address") {
 		t.Errorf("on a port that is taken:\n%s", p.Log)
 	}
 }

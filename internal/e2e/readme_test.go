@@ -56,9 +56,9 @@ func TestReadmeCards(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := func(command string) string { return fmt.Sprintf("cd %q && exec %s", dir, command) }
-	s := testkit.AwaitServer(t, testkit.Run(t, []string{
+	s := testkit.AwaitServer(t, testkit.Run(t, append([]string{
 		"PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0", "PUSHCART_ADMIN_ADDRESS=127.0.0.1:0",
-	}, "bash", "-c", in("env "+commands[0])))
+	}, testkit.Doors...), "bash", "-c", in("env "+commands[0])))
 	publisher := testkit.Run(t, nil, "bash", "-c", in(strings.Replace(commands[1], "rtmp://localhost/", "rtmp://"+s.RTMP+"/", 1)))
 	v := testkit.NewViewer(t, "http://"+s.HTTP+"/live/show1/index.m3u8")
 	v.Join()

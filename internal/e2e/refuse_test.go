@@ -98,8 +98,10 @@ func TestPublisherIsToldWhyItMustGo(t *testing.T) {
 			p.Play(t.Context(), testkit.Script{Video: video(t)})
 		}, "no_codec_data", "The video's codec data (sequence header) did not come"},
 		{"a codec of Enhanced RTMP that HLS cannot carry", func(t *testing.T, p *testkit.Publisher) {
-			p.Send(9, 0, append([]byte{0x90}, "vp09\x00\x00\x00\x00"...))
-		}, "unsupported_codec", "VP9 video cannot be delivered over HLS"},
+			// VPCodecConfigurationRecord: version(8) flags(24) profile(8) level(8) depth(4) chroma(3) range(1) colours(24) size(16)
+			p.Send(9, 0, append([]byte{0x90}, "vp08\x01\x00\x00\x00\x00\x0a\x82\x02\x02\x02\x00\x00"...))
+			p.Play(t.Context(), testkit.Script{Video: testkit.VP8Pictures(t)})
+		}, "unsupported_codec", "VP8 video cannot be delivered over HLS"},
 		{"a message beyond the limit", func(t *testing.T, p *testkit.Publisher) {
 			p.Send(9, 0, make([]byte, 9<<20))
 		}, "limit", "This stream goes beyond what the server takes"},

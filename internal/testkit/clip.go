@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,10 +30,12 @@ const (
 	AAC  FourCC = "mp4a"
 	Opus FourCC = "Opus"
 	MP3  FourCC = ".mp3"
+	VP8  FourCC = "vp08"
+	PCMA FourCC = "alaw"
 )
 
 // Video tells whether it is a coding of pictures.
-func (c FourCC) Video() bool { return c == AVC || c == HEVC || c == AV1 }
+func (c FourCC) Video() bool { return c == AVC || c == HEVC || c == AV1 || c == VP8 }
 
 // Sample is one access unit of a clip.
 type Sample struct {
@@ -91,11 +95,14 @@ func encode(codec FourCC, source string, args []string) (*Clip, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "clip.mp4")
+	file, container := filepath.Join(dir, "clip.mp4"), []string{"-movflags", "+delay_moov+default_base_moof+frag_keyframe"}
+	if codec == VP8 { // which this program does not put into MP4
+		file, container = filepath.Join(dir, "clip.ivf"), nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	all := []string{"-hide_banner", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", source, "-t", fmt.Sprint(clipLength)}
-	all = append(append(all, args...), "-movflags", "+delay_moov+default_base_moof+frag_keyframe", file)
+	all = append(append(append(all, args...), container...), file)
 	if out, err := exec.CommandContext(ctx, "ffmpeg", all...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("ffmpeg %s: %w: %s", strings.Join(all, " "), err, out)
 	}
@@ -103,7 +110,32 @@ func encode(codec FourCC, source string, args []string) (*Clip, error) {
 	if err != nil {
 		return nil, err
 	}
+	if codec == VP8 {
+		return readIVF(data)
+	}
 	return readClip(codec, data)
+}
+
+// readIVF takes a file of VP8 apart: a header of 32 bytes with the time base at 16, and before each frame its size and time,
+// all little endian.
+func readIVF(data []byte) (*Clip, error) {
+	if len(data) < 32 || string(data[:4]) != "DKIF" {
+		return nil, errors.New("clip of VP8: no IVF file")
+	}
+	rate, unit := binary.LittleEndian.Uint32(data[16:]), binary.LittleEndian.Uint32(data[20:])
+	c := &Clip{Codec: VP8}
+	for data = data[32:]; len(data) >= 12; {
+		size, at := int(binary.LittleEndian.Uint32(data)), int64(binary.LittleEndian.Uint64(data[4:]))
+		if size == 0 || size > len(data)-12 {
+			return nil, fmt.Errorf("clip of VP8: a frame of %d bytes where %d are left", size, len(data)-12)
+		}
+		frame := data[12 : 12+size]
+		// RFC 6386 9.1: the lowest bit is 0 in key frames.
+		c.Samples = append(c.Samples, Sample{DTS: scale(at*int64(unit), int64(rate)), Key: frame[0]&1 == 0, Payload: frame})
+		c.Length = scale((at+1)*int64(unit), int64(rate))
+		data = data[12+size:]
+	}
+	return c, nil
 }
 
 // readClip takes a fragmented MP4 file with one track apart.
@@ -183,4 +215,32 @@ func Pictures(t testing.TB, args ...string) *Clip {
 func Sound(t testing.TB) *Clip {
 	t.Helper()
 	return Encode(t, AAC, "anoisesrc=amplitude=0.1:sample_rate=44100", "-c:a", "aac", "-ac", "2", "-b:a", "64k")
+}
+
+// OpusSound is a clip of stereo Opus in packets of 20 ms.
+func OpusSound(t testing.TB) *Clip {
+	t.Helper()
+	return Encode(t, Opus, "anoisesrc=amplitude=0.1:sample_rate=48000", "-c:a", "libopus", "-ac", "2", "-b:a", "64k")
+}
+
+// Telephone is a clip of G.711 A-law at 8,000 Hz in pieces of 20 ms: noise, so that no two are alike.
+func Telephone() *Clip {
+	const piece = 160 // bytes, one for each sample
+	noise := rand.New(rand.NewPCG(8000, 711))
+	c := &Clip{Codec: PCMA, Length: clipLength * time.Second}
+	for at := time.Duration(0); at < c.Length; at += 20 * time.Millisecond {
+		payload := make([]byte, piece)
+		for i := range payload {
+			payload[i] = byte(noise.Uint32())
+		}
+		c.Samples = append(c.Samples, Sample{DTS: at, Key: true, Payload: payload})
+	}
+	return c
+}
+
+// VP8Pictures is a clip of VP8 of 160x90 at 10 frames a second with a key frame each second: it takes long to encode.
+func VP8Pictures(t testing.TB) *Clip {
+	t.Helper()
+	return Encode(t, VP8, "testsrc2=size=160x90:rate=10", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "10",
+		"-keyint_min", "10", "-b:v", "200k", "-pix_fmt", "yuv420p")
 }

@@ -34,7 +34,10 @@ var nodes atomic.Int64
 func Config(change func(*config.Config)) *config.Config {
 	c := config.Default()
 	c.RTMP.Address, c.HTTP.Address, c.Admin.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	c.RTMP.MaxConnectionsPerAddress = 1000
+	c.RTSP.Address, c.RTSP.UDPAddress, c.SRT.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	c.WHIP.UDPAddress, c.WHIP.TCPAddress = "127.0.0.1:0", "127.0.0.1:0"
+	c.RTMP.MaxConnectionsPerAddress, c.RTSP.MaxConnectionsPerAddress = 1000, 1000
+	c.SRT.MaxConnectionsPerAddress, c.WHIP.MaxSessionsPerAddress = 1000, 1000
 	if change != nil {
 		change(c)
 	}
@@ -123,6 +126,14 @@ func goroutines(id string) string {
 		}
 	}
 	return strings.Join(out, "\n\n")
+}
+
+// WithTLS has a configuration offer RTSPS too, with a certificate of the test's own.
+func WithTLS(t testing.TB, c *config.Config) {
+	t.Helper()
+	cert := NewCertificate(t, "testkit")
+	c.TLS.Certificate, c.TLS.Key = cert.CertFile, cert.KeyFile
+	c.RTSP.TLSAddress = "127.0.0.1:0"
 }
 
 // RTMP is the address for Go publishers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,11 +129,29 @@ type Server struct {
 
 var upLine = regexp.MustCompile(`pushcart is up.* rtmp=(\S+) .*?http=(\S+) .*?admin=(\S+)`)
 
+// Doors is the environment with which the program takes free ports for all publishers but those of RTMP.
+var Doors = []string{
+	"PUSHCART_RTSP_ADDRESS=127.0.0.1:0", "PUSHCART_RTSP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_SRT_ADDRESS=127.0.0.1:0",
+	"PUSHCART_WHIP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_WHIP_TCP_ADDRESS=127.0.0.1:0",
+}
+
 // Serve starts the program with a configuration file, and waits until it is up.
 func Serve(t testing.TB, file string) *Server {
 	t.Helper()
+	return serve(t, file, Doors)
+}
+
+// ServeAsWritten is Serve with the addresses that the file has.
+func ServeAsWritten(t testing.TB, file string) *Server {
+	t.Helper()
+	return serve(t, file, nil)
+}
+
+func serve(t testing.TB, file string, env []string) *Server {
+	t.Helper()
 	// Data of one test are not to be found by another.
-	return AwaitServer(t, Run(t, []string{"PUSHCART_DATA_DIRECTORY=" + filepath.Join(filepath.Dir(file), "data")}, Build(t), "serve", "--config", file))
+	env = append([]string{"PUSHCART_DATA_DIRECTORY=" + filepath.Join(filepath.Dir(file), "data")}, env...)
+	return AwaitServer(t, Run(t, env, Build(t), "serve", "--config", file))
 }
 
 // AwaitServer waits until a program that was started is up.
@@ -146,3 +165,30 @@ func AwaitServer(t testing.TB, p *Process) *Server {
 	s.RTMP, s.HTTP, s.Admin = up[1], up[2], up[3]
 	return s
 }
+
+// target is a Server as publishers of any protocol see it.
+type target map[string]string
+
+var upField = regexp.MustCompile(`([a-z-]+)=(\S+)`)
+
+// Target is for publishers.
+func (s *Server) Target(t testing.TB) Target {
+	t.Helper()
+	all := target{}
+	for _, field := range upField.FindAllStringSubmatch(s.Log.Wait(t, "pushcart is up"), -1) {
+		all[field[1]] = field[2]
+	}
+	return all
+}
+
+// Address implements Target.
+func (a target) Address(name string) net.Addr {
+	at, err := net.ResolveTCPAddr("tcp", a[name])
+	if a[name] == "" || err != nil {
+		return nil
+	}
+	return at
+}
+
+// HTTP implements Target.
+func (a target) HTTP() string { return "http://" + a["http"] }

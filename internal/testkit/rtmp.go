@@ -42,6 +42,8 @@ type Publisher struct {
 
 // Sent is one access unit that went out.
 type Sent struct {
+	// Track is the number of the track, where there are several of a kind.
+	Track int
 	Video bool
 	// DTS and PTS in the time of the clips, which is what really happened when, whatever timestamps were sent.
 	DTS, PTS time.Duration
