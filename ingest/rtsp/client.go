@@ -42,8 +42,10 @@ type ClientOptions struct {
 
 // Client fetches streams from cameras and encoders. It implements ingest.Puller.
 type Client struct {
-	opt     ClientOptions
-	metrics *metrics
+	opt ClientOptions
+	// firstDatagram is how long one is waited for before TCP is tried; 0 is gortsplib's 3 s.
+	firstDatagram time.Duration
+	metrics       *metrics
 }
 
 var _ ingest.Puller = (*Client)(nil)
@@ -107,7 +109,7 @@ func (c *Client) fetch(ctx context.Context, p ingest.Pull, src source) (*base.UR
 	g := &gortsplib.Client{
 		Scheme: src.url.Scheme, Host: src.url.Host,
 		Transport:   src.transport,
-		ReadTimeout: lim.IdleTimeout, WriteTimeout: writeTimeout,
+		ReadTimeout: unlimited, WriteTimeout: writeTimeout, InitialUDPReadTimeout: c.firstDatagram,
 		TLSConfig:         c.tls(src),
 		UserAgent:         "pushcart",
 		DialContext:       f.dial,
@@ -202,8 +204,12 @@ func (f *fetching) dial(ctx context.Context, network, address string) (net.Conn,
 }
 
 // response sees each response before gortsplib acts on it. gortsplib would follow redirects anywhere, without end, and with
-// the password.
+// the password, and parse any description.
 func (f *fetching) response(res *base.Response) {
+	if r := tooMuch(res.Body); r != nil {
+		res.Body = nil
+		f.stop(r)
+	}
 	to := res.Header["Location"]
 	if res.StatusCode < base.StatusMovedPermanently || res.StatusCode > base.StatusUseProxy || len(to) == 0 {
 		return
@@ -251,9 +257,6 @@ func (f *fetching) begin(g *gortsplib.Client, p ingest.Pull, src source) error {
 	if err != nil {
 		return err
 	}
-	if len(desc.Medias) > mostMedia {
-		return ingest.Refuse(ingest.ReasonLimit, "The source has %d tracks, and %d is the most that is taken.", len(desc.Medias), mostMedia)
-	}
 	f.mu.Lock()
 	remote := f.remote
 	f.mu.Unlock()
@@ -275,6 +278,10 @@ func (f *fetching) begin(g *gortsplib.Client, p ingest.Pull, src source) error {
 		return err
 	}
 	for _, t := range f.receiver.tracks {
+		// gortsplib makes no URL of a control attribute that is none, and does not bear that.
+		if u, err := t.media.URL(desc.BaseURL); u == nil || err != nil {
+			return say("The source's description cannot be used: the control attribute of a track is no address.")
+		}
 		if _, err := g.Setup(desc.BaseURL, t.media, 0, 0); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,10 +147,17 @@ type pulling struct {
 
 func pull(t testing.TB, door *fakeDoor, log *logBuffer, limits func() Limits, p ingest.Pull) *pulling {
 	t.Helper()
+	return pullWaiting(t, door, log, limits, p, 0)
+}
+
+// pullWaiting waits for the first datagram for as long as the test says.
+func pullWaiting(t testing.TB, door *fakeDoor, log *logBuffer, limits func() Limits, p ingest.Pull, wait time.Duration) *pulling {
+	t.Helper()
 	c, err := NewClient(ClientOptions{Door: door, Log: textLog(log), Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.firstDatagram = wait
 	ctx, cancel := context.WithCancel(context.Background())
 	pl := &pulling{cancel: cancel, done: make(chan error, 1)}
 	p.Stream = "show"
@@ -213,6 +221,31 @@ func TestPull(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPullByChangedLimits: what a limit was when the pull began is of no account afterwards.
+func TestPullByChangedLimits(t *testing.T) {
+	t.Parallel()
+	cam := newCamera(t, nil)
+	door := newFakeDoor()
+	var log logBuffer
+	var asked atomic.Int32
+	limits := func() Limits {
+		l := DefaultLimits()
+		if asked.Add(1) == 1 {
+			l.IdleTimeout = 1
+		}
+		return l
+	}
+	pl := pull(t, door, &log, limits, ingest.Pull{URL: cam.address(t, "", ""), Transport: "tcp"})
+	select {
+	case <-cam.played:
+	case err := <-pl.done:
+		t.Fatal(err)
+	}
+	cam.shoot(door.next(t), 10)
+	pl.cancel()
+	pl.end(t)
 }
 
 // TestPullFallsBackToTCP when no datagram gets through.
@@ -287,6 +320,19 @@ func TestPullFails(t *testing.T) {
 				t.Errorf("it tells the password: %s", s)
 			}
 		})
+	}
+}
+
+// TestRefusedUser: the sentence stays whole whatever the user is called.
+func TestRefusedUser(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"user", "source", "password", "address"} {
+		cam := newCamera(t, func(c *camera) { c.user = "somebody" })
+		var log logBuffer
+		err := pull(t, newFakeDoor(), &log, nil, ingest.Pull{URL: cam.address(t, user, ""), Transport: "tcp"}).end(t)
+		if err == nil || err.Error() != "The source refuses the user and password of its address." {
+			t.Errorf("%s: %v", user, err)
+		}
 	}
 }
 
@@ -371,7 +417,7 @@ func TestPullSwitchesToTCP(t *testing.T) {
 	cam := newCamera(t, nil)
 	door := newFakeDoor()
 	var log logBuffer
-	pl := pull(t, door, &log, nil, ingest.Pull{URL: cam.address(t, "", "")})
+	pl := pullWaiting(t, door, &log, nil, ingest.Pull{URL: cam.address(t, "", "")}, 300*time.Millisecond)
 	p := door.next(t)
 	if s := <-cam.played; *s.SetuppedTransport() != gortsplib.TransportUDP {
 		t.Errorf("first transport %v", s.SetuppedTransport())

@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"strconv"
@@ -22,9 +21,6 @@ const (
 	mostOfKind = 16
 )
 
-// mostMedia is how many media a session description may have, wanted or not.
-const mostMedia = 40
-
 // plan is a track that is to be taken.
 type plan struct {
 	media  *description.Media
@@ -40,15 +36,6 @@ type plans struct {
 	take    []plan
 	unknown []string // what the media that nobody knows carry, in a peer's words made plain
 	excess  int      // tracks above the number of their kind
-}
-
-// countMedia counts a session description's media without parsing it: a parser's work may grow with their square.
-func countMedia(body []byte) int {
-	n := bytes.Count(body, []byte("\nm="))
-	if bytes.HasPrefix(body, []byte("m=")) {
-		n++
-	}
-	return n
 }
 
 // readPlans finds the tracks of a session description, by the order of their kind. body is its text, for what gortsplib does

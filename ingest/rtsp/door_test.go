@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -28,8 +29,12 @@ import (
 	"pushcart/internal/stream"
 )
 
-// TestMain fails when goroutines of this package or of gortsplib outlive the tests.
+// TestMain fails when goroutines of this package or of gortsplib outlive the tests. Most tests wait, for programs that send in
+// real time, so more of them go side by side than there are processors.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if left := leftover(); left != "" && code == 0 {
 		fmt.Fprintf(os.Stderr, "goroutines left:\n%s\n", left)

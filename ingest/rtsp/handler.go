@@ -68,14 +68,25 @@ func (h *handler) OnRequest(sc *gortsplib.ServerConn, req *base.Request) {
 	p := peerOf(sc.NetConn())
 	if !p.requested(req.Method) {
 		p.outcome(resultProtocol)
+		req.Body = nil // gortsplib answers this one yet
 		sc.Close()
 		return
 	}
+	disarm(sc, req, p.present() != nil)
 	switch req.Method {
 	case base.Announce:
-		if n := countMedia(req.Body); n > mostMedia {
-			h.refuse(p, ingest.Refuse(ingest.ReasonLimit, "The session description has %d tracks, and %d is the most that is taken.", n, mostMedia), false)
+		if r := tooMuch(req.Body); r != nil {
+			h.refuse(p, r, false)
 			req.Body = nil // not to be parsed
+		}
+	case base.Setup:
+		if c := p.present(); c != nil && sc.Session() != nil && !c.recording.Load() {
+			r, refusal := h.datagrams.setup(c, req)
+			if refusal != nil {
+				h.refuse(p, refusal, false)
+				delete(req.Header, "Transport") // it is not to be served
+			}
+			p.sets(r)
 		}
 	case base.Teardown:
 		if c := p.present(); c != nil {
@@ -104,6 +115,9 @@ func (h *handler) noPlaying(path string) *ingest.Refusal {
 func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	p := peerOf(sc.NetConn())
 	refusal, method := p.refusal()
+	if r := p.sets(nil); r != nil && res.StatusCode == base.StatusOK && method == base.Setup {
+		res.Header["Transport"] = h.datagrams.answer(r)
+	}
 	switch {
 	case refusal != nil:
 		res.StatusCode, res.StatusMessage = status(refusal.Reason), phrase(refusal.Message)
@@ -183,7 +197,9 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 	if !ok {
 		return &base.Response{StatusCode: base.StatusBadRequest}, errors.New("RECORD without ANNOUNCE")
 	}
-	c.record()
+	if err := c.record(); err != nil {
+		return h.refuse(peerOf(ctx.Conn.NetConn()), err, false)
+	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 

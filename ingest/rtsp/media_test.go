@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,7 +221,8 @@ func TestLossDamagesNoAccessUnit(t *testing.T) {
 func TestReordering(t *testing.T) {
 	t.Parallel()
 	door := newFakeDoor()
-	server, _ := startServer(t, Options{Door: door})
+	began := time.Now()
+	server, _ := startServer(t, Options{Door: door, Now: func() time.Time { return began }}) // however long it takes
 	s := newShow(t)
 	s.publish(address(server, "/live/show"), gortsplib.TransportUDP)
 	p := door.next(t)
@@ -239,11 +241,25 @@ func TestReordering(t *testing.T) {
 	}
 }
 
+// waiting is how many datagrams of the first track wait for one in front of them.
+func waiting(s *Server) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		c.receiver.mu.Lock()
+		n += len(c.receiver.tracks[0].order.held)
+		c.receiver.mu.Unlock()
+	}
+	return n
+}
+
 // TestLossOverUDP: what the network loses is found by the gap in the sequence.
 func TestLossOverUDP(t *testing.T) {
 	t.Parallel()
 	door := newFakeDoor()
-	server, _ := startServer(t, Options{Door: door})
+	began := time.Now()
+	var passed atomic.Int64
+	server, _ := startServer(t, Options{Door: door, Now: func() time.Time { return began.Add(time.Duration(passed.Load())) }})
 	s := newShow(t)
 	s.publish(address(server, "/live/show"), gortsplib.TransportUDP)
 	p := door.next(t)
@@ -254,9 +270,12 @@ func TestLossOverUDP(t *testing.T) {
 	p.await(t, 0, 10)
 	k := s.picture(10, 4)
 	s.send(s.video, k[0], k[2], k[3])
-	for n := 11; n < 70; n++ { // the server waits for 64 packets for the one that is missing
+	for n := 11; n < 69; n++ {
 		s.send(s.video, s.picture(n, 4)...)
 	}
+	eventually(t, "all is there, and waits", func() bool { return waiting(server) == 2+58*4 })
+	passed.Add(int64(overtaken))
+	s.send(s.video, s.picture(69, 4)...)
 	frames := p.await(t, 0, 10+40)
 	if f := frames[10]; !f.Key || f.PTS-frames[0].PTS != 30*3000 {
 		t.Errorf("after the loss came a frame with key %v at %d, want the key frame at 90000", f.Key, f.PTS-frames[0].PTS)

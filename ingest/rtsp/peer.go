@@ -53,6 +53,7 @@ type peer struct {
 	over     bool            // it is no longer counted
 	asked    bool            // it was asked for a key
 	last     base.Method     // of the last request
+	setting  *route          // the SETUP for UDP that is being answered
 	session  *session        // that it announced, nil when there is none
 }
 
@@ -87,6 +88,10 @@ func (p *peer) address() netip.Addr {
 func (p *peer) waiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.waitingLocked()
+}
+
+func (p *peer) waitingLocked() {
 	p.until = time.Now().Add(p.server.limits().HandshakeTimeout) // sockets go by this clock
 	p.early, p.requests = 0, 0
 	p.applyLocked()
@@ -166,6 +171,15 @@ func (p *peer) refusal() (*ingest.Refusal, base.Method) {
 	return r, p.last
 }
 
+// sets notes what SETUP is being answered for UDP, and returns what was noted before.
+func (p *peer) sets(r *route) *route {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.setting
+	p.setting = r
+	return before
+}
+
 // challenged notes that the client was asked for a key.
 func (p *peer) challenged() {
 	p.mu.Lock()
@@ -185,6 +199,17 @@ func (p *peer) announced(c *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.session = c
+}
+
+// left notes that a session has ended; the connection may announce another, or leave. If it has announced one already, that is
+// not touched.
+func (p *peer) left(c *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session == c {
+		p.session = nil
+		p.waitingLocked()
+	}
 }
 
 // outcomeLocked notes how the connection went, unless that is known.

@@ -3,6 +3,7 @@ package rtsp
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,8 @@ type receiver struct {
 	feed    *feed.Feed
 	// limit is asked for the present MaxBitrate.
 	limit func() int
+	// source is the receiver's own synchronisation source.
+	source uint32
 	// fail is called at most once, with why the session must end. It must not block, nor call back.
 	fail func(error)
 
@@ -49,7 +52,7 @@ type receiver struct {
 	timing timing
 	hold   hold
 	rate   bucket
-	heard  time.Time // when the last packet of a track came, or the session began
+	heard  time.Time // when a track's last packet with media came, or the session began
 	fault  error     // why the session must end
 	units  []unit    // used again for each packet
 }
@@ -61,6 +64,9 @@ type track struct {
 	clock clock
 	gate  gate
 	take  depacketise
+	// order and reception are for packets that come over UDP.
+	order     order
+	reception reception
 	// noise is the interarrival jitter (RFC 3550 6.4.1).
 	noise jitter
 	held  bool // it has units that are held back
@@ -71,7 +77,7 @@ type track struct {
 
 func newReceiver(pub ingest.Publication, log *slog.Logger, m *metrics, now func() time.Time, limit func() int, fail func(error)) *receiver {
 	return &receiver{
-		log: log, metrics: m, now: now, limit: limit, fail: fail, heard: now(),
+		log: log, metrics: m, now: now, limit: limit, source: rand.Uint32(), fail: fail, heard: now(),
 		feed: feed.New(feed.Options{Publication: pub, Log: log, Now: now}),
 	}
 }
@@ -169,14 +175,73 @@ func parameterSets(f format.Format) (units [][]byte) {
 	return units
 }
 
-// packet takes an RTP packet.
+// packet takes an RTP packet of a connection, which has them in order.
 func (r *receiver) packet(t *track, p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.survive()
 	now := r.now()
-	r.heard = now
-	if r.fault != nil || len(p.Payload) == 0 {
+	r.hear(p, now)
+	r.inTurn(t, p, now)
+}
+
+// hear notes that media come. Empty packets are sent to keep a way through a NAT open (RFC 6263 4.1).
+func (r *receiver) hear(p *rtp.Packet, now time.Time) {
+	if len(p.Payload) > 0 {
+		r.heard = now
+	}
+}
+
+// datagram takes an RTP packet that came over UDP; false is one of another source.
+func (r *receiver) datagram(t *track, p *rtp.Packet) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.survive()
+	now := r.now()
+	if !t.reception.of(p, now) {
+		return false
+	}
+	r.hear(p, now)
+	for _, p := range t.order.take(p, now) {
+		r.inTurn(t, p, now)
+	}
+	r.due(now)
+	return true
+}
+
+// due takes what has waited for long enough for datagrams in front of it.
+func (r *receiver) due(now time.Time) {
+	for _, t := range r.tracks {
+		for _, p := range t.order.due(now) {
+			r.inTurn(t, p, now)
+		}
+	}
+}
+
+// idle takes what waits although no more datagrams come, and says for how long no media did.
+func (r *receiver) idle() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.survive()
+	now := r.now()
+	r.due(now)
+	return now.Sub(r.heard)
+}
+
+// report makes a receiver report of a track, once something came.
+func (r *receiver) report(t *track) ([]byte, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !t.reception.known {
+		return nil, false
+	}
+	b, err := (&rtcp.ReceiverReport{SSRC: r.source, Reports: []rtcp.ReceptionReport{t.reception.block(uint32(t.noise.ticks), r.now())}}).Marshal()
+	return b, err == nil
+}
+
+// inTurn takes the next packet of a track.
+func (r *receiver) inTurn(t *track, p *rtp.Packet, now time.Time) {
+	if r.fault != nil {
 		return
 	}
 	if !r.rate.add(len(p.Payload), r.limit(), now) {
@@ -195,6 +260,10 @@ func (r *receiver) packet(t *track, p *rtp.Packet) {
 	}
 	if !v.pass {
 		r.metrics.packet(t.id, fateSkipped, 1)
+		return
+	}
+	if len(p.Payload) == 0 {
+		r.metrics.packet(t.id, fateTaken, 1)
 		return
 	}
 	t.noise.note(p.Timestamp, now)
@@ -297,6 +366,7 @@ func (r *receiver) control(t *track, p rtcp.Packet) {
 		return
 	}
 	now := r.now()
+	t.reception.reported, t.reception.reportedAt = sr.NTPTime, now
 	clocks := make([]*clock, len(r.tracks))
 	for i, t := range r.tracks {
 		clocks[i] = &t.clock
@@ -325,6 +395,11 @@ func (r *receiver) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.survive()
+	for _, t := range r.tracks {
+		for _, p := range t.order.rest() {
+			r.inTurn(t, p, r.now())
+		}
+	}
 	r.release(nil)
 	if r.fault == nil {
 		r.fault = errEnded

@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"io"
+	"math"
 	"testing"
 	"time"
 
@@ -142,6 +143,67 @@ func TestDamagedPackets(t *testing.T) {
 	}
 	if h.pub.dropped(ingest.DropDamaged) != 1 {
 		t.Errorf("drops %v", h.pub.drops)
+	}
+}
+
+// TestEmptyPackets keep a way through a NAT open (RFC 6263 4.1), or pad; nothing is missing where one was.
+func TestEmptyPackets(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	for n := range 10 {
+		packets := h.picture(n, 3)
+		empty := *packets[1]
+		empty.Payload = nil
+		h.seq[0]++
+		packets[2].SequenceNumber++
+		packets[1].SequenceNumber++
+		h.take(0, packets[0], &empty, packets[1], packets[2])
+		empty.Marker, empty.SequenceNumber = true, h.seq[0]
+		h.seq[0]++
+		h.take(0, &empty)
+	}
+	h.end()
+	if n := len(h.pub.of(0)); n != 10 || len(h.pub.drops) > 0 {
+		t.Errorf("%d pictures of 10, drops %v", n, h.pub.drops)
+	}
+}
+
+// TestOnlyEmptyPackets are no media.
+func TestOnlyEmptyPackets(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	h.at = h.at.Add(time.Minute)
+	empty := h.picture(0, 1)[0]
+	empty.Payload = nil
+	h.take(0, empty)
+	if h.silent() != time.Minute {
+		t.Errorf("silent for %v", h.silent())
+	}
+}
+
+// TestTimestampsBeginAnew: what a report said of the old ones is not true of the new.
+func TestTimestampsBeginAnew(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	h.control(h.tracks[0], &rtcp.SenderReport{NTPTime: toNTP(h.at), RTPTime: uint32(videoStart)})
+	send := func(n int, shift uint32) {
+		k := h.picture(n, 1)[0]
+		k.Timestamp += shift
+		h.take(0, k)
+	}
+	const shift = 1 << 30
+	send(0, 0)
+	send(30, shift)
+	later := h.at.Add(time.Minute)
+	h.control(h.tracks[0], &rtcp.SenderReport{NTPTime: toNTP(later), RTPTime: uint32((videoStart+60*3000)&math.MaxUint32) + shift})
+	send(60, shift)
+	h.end()
+	v := h.pub.of(0)
+	if len(v) != 3 {
+		t.Fatalf("%d pictures", len(v))
+	}
+	if !v[0].Wall.Equal(h.at) || v[1].Wall.Sub(later.Add(-time.Second)).Abs() > time.Microsecond || v[2].Wall.Sub(later).Abs() > time.Microsecond {
+		t.Errorf("captured at %v, %v, %v", v[0].Wall, v[1].Wall, v[2].Wall)
 	}
 }
 

@@ -18,7 +18,10 @@ type Server struct {
 	opt     Options
 	metrics *metrics
 	tcp     net.Listener
-	udp     [2]*net.UDPConn // RTP and RTCP; nil is none
+
+	datagrams datagrams
+	// mostStraggle is the constant, but for tests.
+	mostStraggle time.Duration
 
 	closing sync.Once
 	done    chan struct{} // closed when the server ends
@@ -47,14 +50,15 @@ func NewServer(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("rtsp: registering metrics: %w", err)
 	}
 	s := &Server{
-		opt: opt, metrics: m, done: make(chan struct{}),
+		opt: opt, metrics: m, done: make(chan struct{}), mostStraggle: mostStraggle,
 		peers: map[*peer]struct{}{}, addresses: map[netip.Addr]int{}, sessions: map[*session]struct{}{},
 	}
 	if s.tcp, err = net.Listen("tcp", opt.Address); err != nil {
 		return nil, fmt.Errorf("rtsp: listening on %s: %w", opt.Address, err)
 	}
+	s.datagrams = datagrams{server: s, routes: [2]map[netip.AddrPort]*route{{}, {}}}
 	if opt.UDPAddress != "" {
-		if s.udp, err = listenPair(opt.UDPAddress); err != nil {
+		if s.datagrams.conns, err = listenPair(opt.UDPAddress); err != nil {
 			s.tcp.Close()
 			return nil, err
 		}
@@ -106,10 +110,10 @@ func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
 
 // AddrUDP is the address at which RTP comes in over UDP; nil when there is none.
 func (s *Server) AddrUDP() net.Addr {
-	if s.udp[0] == nil {
+	if s.datagrams.conns[socketRTP] == nil {
 		return nil
 	}
-	return s.udp[0].LocalAddr()
+	return s.datagrams.conns[socketRTP].LocalAddr()
 }
 
 // limits are those in force now.
@@ -126,14 +130,11 @@ func (s *Server) protocol() string {
 // Close closes the sockets of a server that was never run.
 func (s *Server) Close() error {
 	s.closing.Do(func() { close(s.done) })
-	err := s.tcp.Close()
-	for _, c := range s.udp {
-		if c != nil {
-			err = errors.Join(err, c.Close())
-		}
-	}
-	return err
+	return errors.Join(s.tcp.Close(), s.datagrams.close())
 }
+
+// unlimited stands for gortsplib's own limits of silence, which cannot change: this package judges it.
+const unlimited = 24 * time.Hour
 
 // Run serves until ctx ends, which is no error, or a listener fails. It returns after the last of its goroutines has ended.
 func (s *Server) Run(ctx context.Context) error {
@@ -143,27 +144,24 @@ func (s *Server) Run(ctx context.Context) error {
 		RTSPAddress:  s.tcp.Addr().String(),
 		TLSConfig:    s.opt.TLS,
 		WriteTimeout: writeTimeout,
-		// Silence is this package's to judge, by a limit that may change.
-		ReadTimeout: 24 * time.Hour,
+		ReadTimeout:  unlimited,
 		// Digest would need the keys in plain text, and only their hashes may be configured. Clients that do Digest do Basic.
 		// Without TLS a key can be read on the way like this; as part of the address, which is how RTMP has it, it could be too.
 		AuthMethods: []auth.VerifyMethod{auth.VerifyMethodBasic},
 		Listen:      func(string, string) (net.Listener, error) { return &listener{Listener: s.tcp, server: s}, nil },
-	}
-	if s.udp[0] != nil {
-		g.UDPRTPAddress, g.UDPRTCPAddress = s.udp[0].LocalAddr().String(), s.udp[1].LocalAddr().String()
-		next := 0
-		g.ListenPacket = func(string, string) (net.PacketConn, error) {
-			c := s.udp[next]
-			next++
-			return c, nil
-		}
 	}
 	if err := g.Start(); err != nil {
 		return fmt.Errorf("rtsp: starting: %w", err)
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- g.Wait() }()
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer s.Close()
+	if s.AddrUDP() != nil {
+		reading.Go(func() { s.datagrams.run(socketRTP) })
+		reading.Go(func() { s.datagrams.run(socketRTCP) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -26,13 +27,15 @@ type session struct {
 	log    *slog.Logger
 	reason atomic.Pointer[cause] // why it ends, from this side; the first stays
 
-	pub      ingest.Publication
-	receiver *receiver
-	datagram atomic.Bool // media come over UDP
-	once     sync.Once
-	gone     chan struct{} // closed by close
-	broken   sync.Once     // a malformed packet was logged
-	refused  bool          // the client was told why at ANNOUNCE, and that was counted
+	pub       ingest.Publication
+	receiver  *receiver
+	recording atomic.Bool
+	datagram  atomic.Bool // media come over UDP
+	routes    []*route    // for UDP, by SETUP; of the connection's goroutine up to RECORD, and read only then
+	once      sync.Once
+	gone      chan struct{} // closed by close
+	broken    sync.Once     // a malformed packet was logged
+	refused   bool          // the client was told why at ANNOUNCE, and that was counted
 }
 
 // cause is an error in a pointer.
@@ -70,52 +73,69 @@ func (c *session) open(pub ingest.Publication, p plans) error {
 	return c.receiver.setup(pub, p)
 }
 
-// record begins to take packets.
-func (c *session) record() {
+// record begins to take packets. An error is a session of which some media come over UDP and others do not.
+func (c *session) record() error {
+	c.recording.Store(true)
+	medias := c.rtsp.SetuppedMedias()
 	transport := transportTCP
-	if t := c.rtsp.SetuppedTransport(); t != nil && *t == gortsplib.TransportUDP {
+	if len(c.routes) > 0 {
+		if len(c.routes) != len(medias) {
+			return ingest.Refuse(ingest.ReasonProtocol, "All tracks have to come by the same transport.")
+		}
 		transport = transportUDP
 		c.datagram.Store(true)
 	}
 	m := c.server.metrics
 	m.sessions[transport].Inc()
-	wanted := map[any]*track{}
+	of := map[*description.Media]*track{}
 	for _, t := range c.receiver.tracks {
-		wanted[t.format] = t
-		c.rtsp.OnPacketRTCP(t.media, func(p rtcp.Packet) { c.receiver.control(t, p) })
+		of[t.media] = t
 	}
-	for _, media := range c.rtsp.SetuppedMedias() {
-		for _, f := range media.Formats {
-			t := wanted[f]
-			if t == nil {
-				id := firstVideo
-				if media.Type == "audio" {
-					id = firstAudio
-				}
-				c.rtsp.OnPacketRTP(media, f, func(*rtp.Packet) { m.packet(id, fateUnwanted, 1) })
-				continue
-			}
-			c.rtsp.OnPacketRTP(media, f, func(p *rtp.Packet) {
-				if c.datagram.Load() {
-					m.bytes.Add(float64(len(p.Payload)))
-				}
-				c.receiver.packet(t, p)
-			})
+	for i, media := range medias { // in the order of their SETUP, which the routes are in too
+		if transport == transportUDP {
+			c.server.datagrams.record(c.routes[i], of[media])
+			continue
 		}
+		c.connect(media, of[media])
 	}
 	c.peer.publishing()
 	c.log.Debug("rtsp: recording", "transport", transport)
 	c.server.watching.Go(c.watch)
+	return nil
+}
+
+// connect takes a medium's packets from the connection; t is nil for one that is not taken.
+func (c *session) connect(media *description.Media, t *track) {
+	m := c.server.metrics
+	for _, f := range media.Formats {
+		if t != nil && t.format.PayloadType() == f.PayloadType() {
+			continue
+		}
+		id := firstVideo
+		if media.Type == description.MediaTypeAudio {
+			id = firstAudio
+		}
+		c.rtsp.OnPacketRTP(media, f, func(*rtp.Packet) { m.packet(id, fateUnwanted, 1) })
+	}
+	if t != nil {
+		c.rtsp.OnPacketRTP(media, t.format, func(p *rtp.Packet) { c.receiver.packet(t, p) })
+		c.rtsp.OnPacketRTCP(media, func(p rtcp.Packet) { c.receiver.control(t, p) })
+	}
 }
 
 // patience is how often silence is looked at, so that a limit that changes applies soon.
 const patience = time.Second
 
+// reporting is how often a publisher is told what arrives (RFC 3550 6.2).
+const reporting = 5 * time.Second
+
 // watch ends the session when nothing comes.
 func (c *session) watch() {
+	reports := time.NewTicker(reporting)
+	defer reports.Stop()
 	for {
 		after := c.server.limits().IdleTimeout
-		left := after - c.receiver.silent()
+		left := after - c.receiver.idle()
 		if left <= 0 {
 			c.stop(idle(after))
 			return
@@ -123,6 +143,10 @@ func (c *session) watch() {
 		select {
 		case <-c.gone:
 			return
+		case <-reports.C:
+			if c.datagram.Load() {
+				c.server.datagrams.report(c)
+			}
 		case <-time.After(min(left, patience)):
 		}
 	}
@@ -130,8 +154,8 @@ func (c *session) watch() {
 
 // Bounds of waiting for datagrams that a good-bye has overtaken.
 const (
-	straggle     = 20 * time.Millisecond // without any
-	mostStraggle = 200 * time.Millisecond
+	straggle     = 20 * time.Millisecond  // without any
+	mostStraggle = 200 * time.Millisecond // in all; Server.mostStraggle
 )
 
 // drain lets the last datagrams come in before TEARDOWN ends the session.
@@ -139,7 +163,7 @@ func (c *session) drain() {
 	if !c.datagram.Load() {
 		return
 	}
-	timeout := time.After(mostStraggle)
+	timeout := time.After(c.server.mostStraggle)
 	for wait := straggle; wait > 0; wait = straggle - c.receiver.silent() {
 		select {
 		case <-time.After(wait):
@@ -162,7 +186,7 @@ func (c *session) malformed(err error) {
 // close ends the session on this side, after the last of its packets. err is what gortsplib says: nil is a good-bye.
 func (c *session) close(err error) {
 	c.once.Do(func() {
-		close(c.gone)
+		defer close(c.gone)
 		c.reason.CompareAndSwap(nil, &cause{err})
 		why := c.reason.Load().error
 		if err == nil && errors.Is(why, errGone) {
@@ -172,8 +196,8 @@ func (c *session) close(err error) {
 		s.mu.Lock()
 		delete(s.sessions, c)
 		s.mu.Unlock()
-		c.peer.announced(nil)
-		c.peer.waiting() // for another stream, or to leave
+		c.peer.left(c)
+		s.datagrams.release(c)
 		c.receiver.end()
 		var r *ingest.Refusal
 		if errors.As(why, &r) && !c.refused {

@@ -93,9 +93,13 @@ func (c *clock) unwrap(raw uint32) int64 {
 	return c.ticks + int64(int32(raw-c.raw))
 }
 
-// advance takes a packet's timestamp for the time reached.
+// advance takes a packet's timestamp for the time reached. A sender whose timestamps begin anew makes another report true.
 func (c *clock) advance(raw uint32) int64 {
+	before := c.ticks
 	c.ticks = c.unwrap(raw)
+	if d := span(c.ticks-before, c.rate); c.started && (d > farReport || d < -farReport) {
+		c.report, c.unproven = reference{}, reference{}
+	}
 	c.raw, c.started = raw, true
 	return c.ticks
 }

@@ -1,13 +1,13 @@
 package rtsp
 
 import (
+	"encoding/base64"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
-	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 
 	"pushcart/ingest"
 )
@@ -90,13 +90,19 @@ func queryValue(query, name string) string {
 	return ""
 }
 
-// basic reads an Authorization header of the Basic scheme (RFC 7617).
+// basic reads an Authorization header of the Basic scheme (RFC 7617 2). Unlike gortsplib's reader it takes a password with a colon
+// in it.
 func basic(header base.HeaderValue) (user, password string, ok bool) {
-	var a headers.Authorization
-	if len(header) == 0 || a.Unmarshal(header) != nil || a.Method != headers.AuthMethodBasic {
+	if len(header) != 1 {
 		return "", "", false
 	}
-	return a.Username, a.BasicPass, true
+	scheme, credentials, _ := strings.Cut(header[0], " ")
+	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(credentials))
+	if err != nil || !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	user, password, ok = strings.Cut(string(plain), ":")
+	return user, password, ok
 }
 
 // plainText leaves out what is not meant to be seen, such as line breaks, terminal controls and marks that turn the
