@@ -128,14 +128,27 @@ func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
 	cred, name, ok := keys.Check(req.Stream, req.Key)
 	if !ok {
 		if req.Key == "" {
-			return "", "", Refuse(ReasonBadKey, "This stream key is not known. Enter it as NAME?key=SECRET, the way the operator gave it to you.")
+			return "", "", Refuse(ReasonBadKey, "This stream key is not known. %s, the way the operator gave it to you.", keyPlace(req.Protocol))
 		}
-		return "", "", Refuse(ReasonBadKey, "The key for this stream is wrong. Copy the whole stream key again: NAME?key=SECRET.")
+		return "", "", Refuse(ReasonBadKey, "The key for this stream is wrong. Copy it again. %s.", keyPlace(req.Protocol))
 	}
 	if err := auth.ValidName(name); err != nil {
 		return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", clip(name), err)
 	}
 	return name, string(cred), nil
+}
+
+// keyPlace says where a key is put.
+func keyPlace(protocol string) string {
+	switch protocol {
+	case "rtsp", "rtsps":
+		return "Give it as the password, with any user, or behind the address: live/NAME?key=SECRET"
+	case "srt":
+		return "Put it into the stream identifier: #!::r=live/NAME,m=publish,s=SECRET"
+	case "whip":
+		return "Give it as the bearer token"
+	}
+	return "Enter it as NAME?key=SECRET"
 }
 
 func clip(s string) string {
@@ -282,8 +295,11 @@ func (p *publication) WriteData(d *stream.Data) error {
 
 // Drop implements Publication.
 func (p *publication) Drop(reason DropReason) {
-	if reason == DropBeforeConfig {
+	switch reason {
+	case DropBeforeConfig:
 		p.tracks.expecting = true
+	case DropLost:
+		p.time.losses++
 	}
 	p.session.Drop(string(reason))
 	p.door.opt.Metrics.dropped(reason)

@@ -37,11 +37,10 @@ type timeline struct {
 	started bool  // offset is set
 	eraAt   time.Time
 	hasty   int // jumps that came too soon after the one before
+	losses  int // how often the publisher's media are known to lack something
 	tracks  map[int]*trackTime
 	// nextEra begins another era and returns its number and the stream time reached.
 	nextEra func() (era int, end90k int64)
-	// apart is the widest misalignment that was mended, for advice.
-	apart time.Duration
 }
 
 // trackTime is the mapping of one track.
@@ -53,6 +52,7 @@ type trackTime struct {
 	at      time.Time
 	expect  int64 // audio: where the next frame should start, ticks
 	settled bool  // expect is set
+	losses  int   // that the last frame knew of
 }
 
 func newTimeline(era int, end90k int64, nextEra func() (int, int64)) *timeline {
@@ -107,6 +107,8 @@ func (tl *timeline) place(f *stream.Frame, now time.Time) bool {
 		}
 		t.settled = true
 	} else {
+		t.skip(f.DTS, frameTicks(f), rate, t.losses != tl.losses)
+		t.losses = tl.losses
 		at, ok := t.smooth(f.DTS, frameTicks(f), rate)
 		if !ok {
 			return false
@@ -141,7 +143,6 @@ func (tl *timeline) enter(t *trackTime, raw int64, now time.Time) {
 	t.offset = tl.offset
 	if off := tl.misfit(raw, now); off < -maxApart || off > maxApart {
 		t.offset -= off
-		tl.apart = max(tl.apart, ninety(max(off, -off)).duration())
 	}
 }
 
@@ -219,6 +220,19 @@ const (
 	// audioHole is the deviation that is a real hole or overlap, not drift: 1/10 s.
 	audioHole = 10
 )
+
+// skip leaves room for the frames that are missing in front of one, where something is known to be lost: whole ones, so that what
+// stands in for them fits.
+func (t *trackTime) skip(sent, length int64, rate int, lost bool) {
+	if !lost || !t.settled || length <= 0 {
+		return
+	}
+	near := min(int64(rate/deadZone), length/2)
+	missing := (sent - t.expect + near) / length
+	if missing > 0 && sent-t.expect-missing*length <= near {
+		t.expect += missing * length
+	}
+}
 
 // smooth places an audio frame exactly behind the one before, unless the publisher's time has moved away from that:
 // slowly, and the difference is made up a little with each frame; at once, and it is a hole. False means that the frame

@@ -148,9 +148,6 @@ func TestTracksThatStartApart(t *testing.T) {
 	if d := stream.Rescale(a.DTS, 48000, 90000) - v.DTS; d < 8900 || d > 9100 {
 		t.Errorf("audio that arrives 100 ms after video lies %d ticks behind it", d)
 	}
-	if b.apart < 9*time.Hour {
-		t.Errorf("noted %v", b.apart)
-	}
 	// A start that is only late stays so.
 	c := newBench(t, 0)
 	v, _ = c.video(0, 0)

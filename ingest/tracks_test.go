@@ -412,3 +412,26 @@ func TestGates(t *testing.T) {
 		wantRefusal(t, err, ReasonNoKeyframe, "")
 	}
 }
+
+// TestKeyPlace: who comes without a key or with a wrong one is told where the protocol has it.
+func TestKeyPlace(t *testing.T) {
+	t.Parallel()
+	keys, err := auth.NewKeys([]auth.Entry{{Stream: "show", Key: "right-secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := new(auth.Store)
+	store.Store(keys)
+	b := newDoorBench(t, func(o *Options) { o.Keys = store })
+	for protocol, words := range map[string]string{
+		"rtmp": "NAME?key=SECRET", "rtmps": "NAME?key=SECRET", "rtsp": "as the password", "rtsps": "as the password", "srt": "s=SECRET", "whip": "bearer token",
+	} {
+		for _, key := range []string{"", "wrong-secret"} {
+			_, err := b.Open(Request{Protocol: protocol, Remote: local, Stream: "show", Key: key})
+			wantRefusal(t, err, ReasonBadKey, words)
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+}

@@ -58,7 +58,8 @@ func (c *nodeClient) ask(ctx context.Context, method, path string, body []byte, 
 }
 
 // send sends a request with the token and returns the body of the answer. What changes something has an idempotency key, so
-// that it can be sent once more when the connection breaks: the node carries it out once.
+// that it can be sent once more when the connection breaks: the node carries it out once. What changes a source needs none, since
+// it is the same as often as it is sent.
 func (c *nodeClient) send(ctx context.Context, method, address string, body []byte, header http.Header) ([]byte, error) {
 	h := header.Clone()
 	if h == nil {

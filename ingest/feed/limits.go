@@ -40,15 +40,23 @@ func (m *Meter) Take(now time.Time, rate, atOnce float64) bool {
 // wait measures how long something has lasted, by media time and by the clock: media may come faster or slower than
 // time passes. The zero value has not begun.
 type wait struct {
-	begun bool
-	at90k int64
-	since time.Time
+	begun  bool
+	high   int64 // the latest media time, 1/90,000 s: pictures may come in another order than they are shown
+	lasted int64 // by media time; a jump of its clock does not count
+	since  time.Time
 }
 
 // over begins a wait, or tells whether it has lasted for limit by either measure.
 func (w *wait) over(at90k int64, now time.Time, limit time.Duration) bool {
-	if !w.begun {
-		*w = wait{begun: true, at90k: at90k, since: now}
+	step := at90k - w.high
+	switch {
+	case !w.begun:
+		w.begun, w.since, w.high = true, now, at90k
+	case step > orderAhead || step < -orderAhead:
+		w.high = at90k
+	case step > 0:
+		w.high += step
+		w.lasted += step
 	}
-	return (at90k-w.at90k)/90 >= limit.Milliseconds() || now.Sub(w.since) >= limit
+	return w.lasted/90 >= limit.Milliseconds() || now.Sub(w.since) >= limit
 }

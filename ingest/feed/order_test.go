@@ -3,6 +3,7 @@ package feed
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // TestOrderOfKnownStructures: at a constant rate, decoding times are one picture apart, and no later than presentation.
@@ -150,5 +151,25 @@ func TestLabels(t *testing.T) {
 		if got := cleanName(in); got != want {
 			t.Errorf("name %q is %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestWait: media time is counted once, in whatever order pictures come, and a jump of its clock is none of it.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	pattern := []int64{0, 4, 2, 1, 3}
+	now := time.Unix(0, 0)
+	var w wait
+	n := int64(0)
+	for !w.over((n/5*5+pattern[n%5])*3000+n/100%2*1e9, now, 30*time.Second) {
+		n++
+	}
+	if n < 850 || n > 950 {
+		t.Errorf("30 s last %d pictures at 30 a second", n)
+	}
+	w = wait{}
+	w.over(0, now, time.Second)
+	if w.over(0, now.Add(999*time.Millisecond), time.Second) || !w.over(0, now.Add(time.Second), time.Second) {
+		t.Error("the clock does not count")
 	}
 }

@@ -137,3 +137,32 @@ func TestFlush(t *testing.T) {
 		t.Errorf("%v, %d commands after a second time", err, len(b.data))
 	}
 }
+
+// TestJumpWhileWaiting: how long a key frame or codec data are waited for is not what the clock jumps by meanwhile.
+func TestJumpWhileWaiting(t *testing.T) {
+	t.Parallel()
+	c := plain(t)
+	for _, known := range []bool{true, false} {
+		b := newBench()
+		v := b.Video(0, stream.H264, feed.Label{})
+		if known {
+			if err := v.Write(pictures(c, 0, true), at(0)); err != nil {
+				t.Fatal(err)
+			}
+			v.Lost(ingest.DropLost)
+		}
+		for i := 1; i < 25; i++ {
+			jump := i / 8 % 2 * 3_600_000 // there and back again
+			if err := v.Write(pictures(c, i, false), at(40*i+jump)); err != nil {
+				t.Fatalf("picture %d: %v", i, err)
+			}
+			b.now = b.now.Add(40 * time.Millisecond)
+		}
+		if err := v.Write(pictures(c, 25, true), at(3_601_000)); err != nil {
+			t.Error(err)
+		}
+		if n := len(b.frames); !b.frames[n-1].Key || b.frames[n-1].PTS != 90*3_601_000 {
+			t.Errorf("known %v: the key frame is not passed on", known)
+		}
+	}
+}

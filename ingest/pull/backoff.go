@@ -49,12 +49,14 @@ func heals(err error) bool {
 	return true
 }
 
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits, or until it is woken; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-woken:
 		return true
 	case <-ctx.Done():
 		return false

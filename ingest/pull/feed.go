@@ -3,7 +3,9 @@ package pull
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +46,8 @@ type feed struct {
 	m          *Manager
 	source     Source
 	configured bool
-	asked      atomic.Int64 // when somebody last asked for it or watched it, in ns of Unix time; 0 never
+	again      chan struct{} // has one element when a Failed source is to be tried at once
+	asked      atomic.Int64  // when somebody last asked for it or watched it, in ns of Unix time; 0 never
 
 	dropped bool // the source is gone, or another one
 	running bool // its goroutine is there
@@ -80,6 +83,16 @@ func (f *feed) enterLocked(s State) {
 	f.state, f.since, f.nextTry = s, f.m.opt.Now(), time.Time{}
 }
 
+// hurryLocked has a source that failed tried at once.
+func (f *feed) hurryLocked() {
+	if f.state == Failed {
+		select {
+		case f.again <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // errIdle ends an attempt because nobody watches.
 var errIdle = errors.New("nobody watches")
 
@@ -100,7 +113,7 @@ func (f *feed) run(ctx context.Context, before <-chan struct{}) {
 		err := f.fetch(attempt)
 		pause := f.finish(attempt, err)
 		end(nil)
-		if pause > 0 && !sleep(ctx, pause) {
+		if pause > 0 && !sleep(ctx, pause, f.again) {
 			continue // to be stopped by begin
 		}
 	}
@@ -116,14 +129,33 @@ func (f *feed) begin(ctx context.Context) (attempt context.Context, end context.
 		f.enterLocked(Waiting)
 		return nil, nil, false
 	}
+	select {
+	case <-f.again: // the wait was over by itself
+	default:
+	}
 	attempt, f.rest = context.WithCancelCause(ctx)
 	f.attempts++
 	f.enterLocked(Connecting)
 	return attempt, f.rest, true
 }
 
+// errFault is an attempt that ended by a fault of this program's.
+var errFault error = &Error{Message: "A fault of this server's ended the attempt: its log says where. Please report it."}
+
+// survive keeps a fault in handling what one source sends from ending all streams.
+func (f *feed) survive(err *error) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	*err = errFault
+	f.m.opt.Log.Error("a fault of this server's ended the fetching of a source; please report it", "stream", f.source.Stream,
+		"panic", scrub(fmt.Sprint(fault), f.source.URL), "stack", string(debug.Stack()))
+}
+
 // fetch is one attempt. It returns when everything that it started has ended.
-func (f *feed) fetch(ctx context.Context) error {
+func (f *feed) fetch(ctx context.Context) (err error) {
+	defer f.survive(&err)
 	u, err := url.Parse(f.source.URL)
 	if err != nil {
 		return errNoPuller // not reached: it was validated

@@ -39,8 +39,8 @@ func (m *Manager) load() {
 		"error", err, "usable", len(sources), "kept", aside, "hint", "add the others again; the file that is kept may have them")
 }
 
-// Put adds a source, or changes the one of its stream, and starts it anew where something is different. It is on the disk
-// then. A URL as Status shows it means the one that is there, with its secrets. The error is an *Error.
+// Put adds a source, or changes the one of its stream, and starts it anew where something is different; one that failed is tried
+// at once, since it may have been mended. It is on the disk then. A URL as Status shows it means the one that is there, with its secrets. The error is an *Error.
 func (m *Manager) Put(s Source) (st Status, created bool, err error) {
 	m.saving.Lock()
 	defer m.saving.Unlock()
@@ -100,6 +100,9 @@ func (m *Manager) change(stream string, edit func(map[string]Source) error) erro
 	defer m.mu.Unlock()
 	m.made = next
 	m.applyLocked()
+	if f := m.feeds[stream]; f != nil {
+		f.hurryLocked()
+	}
 	return nil
 }
 

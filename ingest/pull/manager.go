@@ -143,7 +143,7 @@ func (m *Manager) sourceLocked(stream string) (s Source, configured, ok bool) {
 
 // addLocked takes a source in.
 func (m *Manager) addLocked(s Source, configured bool) {
-	f := &feed{m: m, source: s, configured: configured, state: Waiting, since: m.opt.Now()}
+	f := &feed{m: m, source: s, configured: configured, again: make(chan struct{}, 1), state: Waiting, since: m.opt.Now()}
 	m.metrics.sources[Waiting].Inc()
 	m.feeds[s.Stream] = f
 	if !s.OnDemand {

@@ -101,7 +101,7 @@ func TestBackOff(t *testing.T) {
 
 // shorter waits for d or for the context.
 func shorter(ctx context.Context, d time.Duration) error {
-	if sleep(ctx, d) {
+	if sleep(ctx, d, nil) {
 		return nil
 	}
 	return ctx.Err()
@@ -440,4 +440,61 @@ func BenchmarkDemand(b *testing.B) {
 			})
 		})
 	}
+}
+
+// TestFault: a fault in handling what one source sends ends its attempt, and nothing else.
+func TestFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "")
+		r.camera.do = func(ctx context.Context, p ingest.Pull, live func()) error {
+			if p.Stream == "bad" {
+				panic("index out of range of secret")
+			}
+			return runs(ctx, p, live)
+		}
+		r.Configure([]Source{always("bad"), always("good")})
+		r.run()
+		if s := r.is("bad", Failed); s.Error == "" || strings.Contains(s.Error, "secret") {
+			t.Errorf("%+v", s)
+		}
+		r.is("good", Live)
+		if text := r.log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "manager_test.go") || strings.Contains(text, "of secret") {
+			t.Errorf("the log does not say where it happened: %s", text)
+		}
+		r.after(10 * time.Second)
+		if n := len(r.camera.times()); n < 4 {
+			t.Errorf("%d attempts", n)
+		}
+		r.end()
+	})
+}
+
+// TestPutTriesAgain: who puts the same source again, because it is mended, does not wait for the next attempt.
+func TestPutTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "")
+		r.camera.do = func(context.Context, ingest.Pull, func()) error {
+			return ingest.Refuse(ingest.ReasonUnsupportedCodec, "The codec is of no use.")
+		}
+		r.run()
+		if _, _, err := r.Put(always("cam")); err != nil {
+			t.Fatal(err)
+		}
+		r.after(10 * time.Second)
+		if s := r.is("cam", Failed); s.Attempts != 1 || time.Until(s.NextTry) < 4*time.Minute {
+			t.Fatalf("%+v", s)
+		}
+		r.camera.mu.Lock()
+		r.camera.do = runs
+		r.camera.mu.Unlock()
+		for range 3 { // a source that does well is left alone
+			if _, created, err := r.Put(always("cam")); err != nil || created {
+				t.Fatalf("%v, created %v", err, created)
+			}
+			if s := r.is("cam", Live); s.Attempts != 2 || s.Error != "" {
+				t.Errorf("%+v", s)
+			}
+		}
+		r.end()
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // hidden stands for what is not shown of a URL.
@@ -41,7 +43,12 @@ func Redact(text string) string {
 	}
 	b.WriteString(u.Host)
 	path, rest := cutPath(u.EscapedPath())
-	b.WriteString(path)
+	b.WriteString(tokens.ReplaceAllStringFunc(path, func(s string) string {
+		if isToken(s) {
+			return hidden
+		}
+		return s
+	}))
 	if rest != "" {
 		b.WriteString(hidden)
 	}
@@ -68,6 +75,14 @@ func cutPath(path string) (open, secret string) {
 	return path, ""
 }
 
+// tokens are long words in a path, some of which stand in place of a password.
+var tokens = regexp.MustCompile(`[A-Za-z0-9]{16,}`)
+
+// isToken tells whether a long word is a secret: one that means something has digits at its end, if it has any.
+func isToken(word string) bool {
+	return strings.ContainsAny(strings.TrimRight(word, "0123456789"), "0123456789")
+}
+
 func redactPair(pair string) string {
 	name, value, has := strings.Cut(pair, "=")
 	switch {
@@ -83,7 +98,11 @@ func redactPair(pair string) string {
 // front of a host they show.
 const minScrubbed = 4
 
-// scrub takes a source's secrets out of a text, for what a library may have put into an error.
+// maxMessage is the length in bytes of the longest error that is told.
+const maxMessage = 1024
+
+// scrub takes a source's secrets out of a text, for what a library may have put into an error, and what is not meant to be seen,
+// for what the source may have put there.
 func scrub(text, source string) string {
 	secrets := secretsOf(source)
 	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
@@ -94,6 +113,15 @@ func scrub(text, source string) string {
 		case s != "":
 			text = strings.NewReplacer(":"+s+"@", ":"+hidden+"@", "//"+s+"@", "//"+hidden+"@").Replace(text)
 		}
+	}
+	text = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + hidden
 	}
 	return text
 }
@@ -121,8 +149,14 @@ func secretsOf(text string) []string {
 			add(u.User.Username())
 		}
 	}
-	if _, secret := cutPath(u.EscapedPath()); secret != "" {
+	path, secret := cutPath(u.EscapedPath())
+	if secret != "" {
 		add(secret)
+	}
+	for _, word := range tokens.FindAllString(path, -1) {
+		if isToken(word) {
+			add(word)
+		}
 	}
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		if redactPair(pair) == pair {

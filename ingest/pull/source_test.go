@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var certificateSum = strings.Repeat("0a", 32)
@@ -108,6 +109,13 @@ func TestRedact(t *testing.T) {
 		"srt://e.example:9?streamid=%23!::r=a,s=b&passphrase=c&mode=c":      "srt://e.example:9?streamid=…&passphrase=…&mode=c",
 		"srt://e.example:9?%70assphrase=c&latency=200":                      "srt://e.example:9?…&latency=200",
 		"rtsps://user:secret@camera.example/1?a=b#sha256=" + certificateSum: "rtsps://user:…@camera.example/1?a=…#sha256=" + certificateSum,
+		"rtsps://192.0.2.1:7441/aKwHYxcAvVzg0gQ3?enableSrtp":                "rtsps://192.0.2.1:7441/…?…",
+		"rtsp://camera.example/a/8f14e45fceea167a5a36/sub":                  "rtsp://camera.example/a/…/sub",
+		"rtsp://camera.example/Streaming/Channels/101":                      "rtsp://camera.example/Streaming/Channels/101",
+		"rtsp://camera.example/h264Preview_01_main":                         "rtsp://camera.example/h264Preview_01_main",
+		"rtsp://camera.example/cam/realmonitor?channel=1":                   "rtsp://camera.example/cam/realmonitor?channel=1",
+		"rtsp://camera.example/axis-media/media.amp":                        "rtsp://camera.example/axis-media/media.amp",
+		"rtsp://camera.example/MediaInput/AlphanumericVideo":                "rtsp://camera.example/MediaInput/AlphanumericVideo",
 		"rtsps://camera.example/1#secret":                                   "rtsps://camera.example/1",
 		"nonsense":                                                          "(a URL that cannot be read)",
 		"rtsp://user:pa%zz@h/":                                              "(a URL that cannot be read)",
@@ -139,6 +147,13 @@ func TestScrub(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
+	// What a camera says ends up in logs, on pages and on terminals.
+	if got := scrub("it says \x1b[31m\"no\"\r\n\u202e\xff!", "rtsp://h/"); got != `it says [31m"no"!` {
+		t.Errorf("%q", got)
+	}
+	if got := scrub(strings.Repeat("ä", 5000), "rtsp://h/"); len(got) > maxMessage+len(hidden) || !utf8.ValidString(got) || !strings.HasSuffix(got, "ä…") {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
 	// Short passwords are in half of all words, but show in a URL.
 	for text, want := range map[string]string{
 		`dial "rtsp://abc:ab@camera.example": abc is about`: `dial "rtsp://abc:…@camera.example": abc is about`,
@@ -149,6 +164,9 @@ func TestScrub(t *testing.T) {
 		}
 	}
 	if got := scrub(`dial "rtsp://tok@camera.example"`, "rtsp://tok@camera.example/"); got != `dial "rtsp://…@camera.example"` {
+		t.Error(got)
+	}
+	if got := scrub("404 for aKwHYxcAvVzg0gQ3", "rtsps://192.0.2.1:7441/aKwHYxcAvVzg0gQ3?enableSrtp"); got != "404 for …" {
 		t.Error(got)
 	}
 	if got := scrub("cannot read "+source, source); strings.Contains(got, "word") {

@@ -512,8 +512,9 @@ func TestCodecChangesWithoutCodecData(t *testing.T) {
 	p := published(t, func(c *client) {
 		c.send(typeVideo, 0, join(0x17, 0, 0, 0, 0, record))
 		c.send(typeVideo, 0, join(0x17, 1, 0, 0, 0, samples[0]))
-		c.send(typeVideo, 40, join(0x1C, 1, 0, 0, 0, samples[0]))
-		c.send(typeVideo, 5040, join(0x1C, 1, 0, 0, 0, samples[0]))
+		for at := int64(40); at <= 5040; at += 1000 {
+			c.send(typeVideo, at, join(0x1C, 1, 0, 0, 0, samples[0]))
+		}
 		c.wantStatus("NetStream.Publish.Failed", "codec data")
 	})
 	if p.reason() != ingest.ReasonNoCodecData || len(p.frames) != 1 {

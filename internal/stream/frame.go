@@ -55,7 +55,8 @@ type Data struct {
 	PTS int64
 	// Values holds the message's arguments: float64, bool, string, nil, map[string]any or []any.
 	Values []any
-	// Trusted tells that the publisher gave a configured key, and is not merely a program on this host.
+	// Trusted tells that the publisher gave a configured key, or is a source that the node fetches, and is not merely a program
+	// on this host.
 	Trusted bool
 	// Reply, where it is not nil, is told what became of a command, once, from any goroutine. It must not block. A message
 	// that nobody takes for a command has no reply.

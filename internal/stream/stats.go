@@ -21,9 +21,9 @@ type trackStats struct {
 	lastDTS       int64
 	lastKey       int64
 	lastKeyPTS    int64
-	keys          uint64
-	keyInterval   int64 // ticks between the last two key frames
-	reorder       int64 // highest composition offset seen, ticks
+	keys          uint64 // since the last pause
+	keyInterval   int64  // ticks between the last two key frames
+	reorder       int64  // highest composition offset seen, ticks
 	lead          float64
 	buckets       [rateSeconds + 1]bucket
 	begun         time.Time
@@ -49,6 +49,9 @@ func (t *statsTable) frame(f *Frame, now time.Time) {
 	if s == nil {
 		s = &trackStats{begun: now}
 		t.tracks[f.Track.ID] = s
+	}
+	if s.frames > 0 && f.DTS-s.lastDTS > int64(f.Track.ClockRate) {
+		s.keys = 0 // what lies on both sides of a pause is not an interval
 	}
 	s.frames++
 	s.bytes += uint64(len(f.Payload))
@@ -131,9 +134,9 @@ type TrackInfo struct {
 	Bitrate, FrameRate float64
 	// KeyframeInterval between the last two key frames; 0 before the second.
 	KeyframeInterval time.Duration
-	// SinceKeyframe is media time since the last key frame.
+	// SinceKeyframe is media time since the last key frame; 0 when none has come since the last pause.
 	SinceKeyframe time.Duration
-	// Keyframe is the presentation time of the last key frame on the stream's timeline, in 1/90,000 s.
+	// Keyframe is the presentation time of the last key frame on the stream's timeline, in 1/90,000 s; 0 before the first.
 	Keyframe int64
 	// Reorder is the highest composition offset: what B-frames add to the delay.
 	Reorder time.Duration
@@ -162,8 +165,8 @@ func (s *Stream) Info() Info {
 			ti.KeyframeInterval = ticks(st.keyInterval, t.ClockRate)
 			if st.keys > 0 {
 				ti.SinceKeyframe = ticks(st.lastDTS-st.lastKey, t.ClockRate)
-				ti.Keyframe = Rescale(st.lastKeyPTS, t.ClockRate, 90000)
 			}
+			ti.Keyframe = Rescale(st.lastKeyPTS, t.ClockRate, 90000)
 			ti.Reorder = ticks(st.reorder, t.ClockRate)
 			ti.Lead = time.Duration(st.lead * float64(time.Second))
 		}

@@ -178,3 +178,51 @@ func TestRescale(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyframesAcrossAPause: what lies between the key frames before and after a pause, of a layer that was off or of pictures that
+// were lost, is not how often the encoder sends them.
+func TestKeyframesAcrossAPause(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	h := NewHub(Options{
+		ReconnectWindow: func() time.Duration { return time.Minute },
+		Attach:          func(*Stream) []Consumer { return nil },
+		Now:             func() time.Time { return now },
+	})
+	s, err := h.Publish("show", Publisher{Credential: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetTrack(picture)
+	write := func(ms int) {
+		at := int64(ms) * 90
+		s.Write(&Frame{Track: picture, DTS: at, PTS: at, Key: ms%2000 == 0, Payload: make([]byte, 100)})
+		now = now.Add(40 * time.Millisecond)
+	}
+	for ms := 0; ms < 10_000; ms += 40 {
+		write(ms)
+	}
+	now = now.Add(time.Minute)
+	for ms := 70_000; ms < 71_000; ms += 40 {
+		write(ms)
+	}
+	in := h.Get("show").Info()
+	if got := in.Tracks[0].KeyframeInterval; got != 2*time.Second {
+		t.Errorf("the keyframe interval is %v", got)
+	}
+	for _, sentence := range in.Advice(now) {
+		if strings.Contains(sentence, "Keyframes") {
+			t.Error(sentence)
+		}
+	}
+	for ms := 71_000; ms < 77_000; ms += 40 {
+		if ms%4000 != 0 { // every other one stays away, and pictures go on
+			write(ms)
+		} else {
+			write(ms + 1)
+		}
+	}
+	if got := h.Get("show").Info().Tracks[0].KeyframeInterval; got != 4*time.Second {
+		t.Errorf("the keyframe interval is %v afterwards", got)
+	}
+}

@@ -95,6 +95,9 @@ func (c *call) admit() error {
 		return nil
 	}
 	if rt.sources {
+		if rt.method == http.MethodGet {
+			return nil
+		}
 		return c.preconditions(unconditional)
 	}
 	var err error

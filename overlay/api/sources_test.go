@@ -116,6 +116,11 @@ func TestSources(t *testing.T) {
 	if h.as(anyToken, "GET", sourcePath+"cam", "").into(&got); got.URL != s.URL || got.NextTry == nil || got.Error == "" {
 		t.Errorf("%+v", got)
 	}
+	for _, path := range []string{"/api/v1/sources", sourcePath + "cam"} { // RFC 9110 13.1.2: a condition on what has no tag is met
+		if a := h.as(anyToken, "GET", path, "", "If-None-Match", `"an-older-one"`); a.status != http.StatusOK {
+			t.Errorf("%s with a condition: %d %s", path, a.status, a.body)
+		}
+	}
 	if a := h.as(anyToken, "DELETE", sourcePath+"cam", ""); a.status != http.StatusNoContent || len(a.body) != 0 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
