@@ -19,10 +19,6 @@ import (
 	"pushcart/internal/stream"
 )
 
-// captureURI is the header extension that tells a packet's time of capture
-// (https://webrtc.googlesource.com/src/+/main/docs/native-code/rtp-hdrext/abs-capture-time).
-const captureURI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
-
 const (
 	gatherTimeout  = 5 * time.Second
 	resolveTimeout = 2 * time.Second
@@ -41,8 +37,8 @@ const (
 	maxReceiveBuffer = 128 << 10
 )
 
-// connection makes the peer connection for an offer.
-func (s *Server) connection(o *offer) (*webrtc.PeerConnection, error) {
+// connection makes the peer connection for an offer; buffer makes a buffer for each RTP and RTCP stream that comes.
+func (s *Server) connection(o *offer, buffer bufferFactory) (*webrtc.PeerConnection, error) {
 	media := &webrtc.MediaEngine{}
 	interceptors := &interceptor.Registry{}
 	if err := configureMedia(media, interceptors, o); err != nil {
@@ -66,6 +62,7 @@ func (s *Server) connection(o *offer) (*webrtc.PeerConnection, error) {
 	settings.SetIPFilter(s.listensOn)
 	settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
 	settings.SetReceiveMTU(mtu)
+	settings.BufferFactory = buffer
 	settings.SetSRTPReplayProtectionWindow(replayWindow)
 	settings.SetSCTPMaxMessageSize(maxMessage)
 	settings.SetSCTPMaxReceiveBufferSize(maxReceiveBuffer)
@@ -111,7 +108,7 @@ func configureMedia(m *webrtc.MediaEngine, r *interceptor.Registry, o *offer) er
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 		m.RegisterFeedback(webrtc.RTCPFeedback{Type: "nack"}, kind)
 		m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, kind)
-		for _, uri := range []string{sdp.TransportCCURI, sdp.SDESMidURI, captureURI} {
+		for _, uri := range []string{sdp.TransportCCURI, sdp.SDESMidURI} {
 			if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
 				return err
 			}
@@ -142,7 +139,8 @@ func negotiate(ctx context.Context, pc *webrtc.PeerConnection, offer string) (st
 		return "", err
 	}
 	for _, t := range pc.GetTransceivers() {
-		if t.Direction() == webrtc.RTPTransceiverDirectionSendrecv {
+		// One without a mid the library made itself, for a stream that the offer did not announce.
+		if t.Mid() != "" && t.Direction() == webrtc.RTPTransceiverDirectionSendrecv {
 			return "", errors.New("a section is not for sending")
 		}
 	}

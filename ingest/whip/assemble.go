@@ -23,6 +23,8 @@ type assembler interface {
 	starts(payload []byte) bool
 	// add takes the next payload of the access unit.
 	add(payload []byte) error
+	// complete tells whether the last piece has come to its end.
+	complete() bool
 	// take returns the access unit, valid until the next add; nil when there is none.
 	take() [][]byte
 	// reset forgets what was added.
@@ -83,6 +85,8 @@ func (p *pieces) write(b ...byte) error {
 	p.buf = append(p.buf, b...)
 	return nil
 }
+
+func (p *pieces) complete() bool { return !p.open }
 
 func (p *pieces) end() { p.ends, p.open = append(p.ends, len(p.buf)), false }
 

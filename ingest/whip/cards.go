@@ -63,6 +63,7 @@ func (c *session) channel(d *webrtc.DataChannel) {
 		now := c.server.opt.Now()
 		allowance = min(commandBurst, allowance+now.Sub(at).Seconds()*commandRate) - 1
 		at = now
+		c.guarded(func() error { return c.media.count(len(m.Data), now) })
 		reply := c.answerer(d, m.Data)
 		switch {
 		case !m.IsString:

@@ -1,14 +1,11 @@
 package whip
 
 import (
-	"encoding/binary"
 	"errors"
 	"time"
 )
 
 var errPadding = errors.New("padding that does not fit")
-
-func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // ntpEpoch is 1970 in seconds since 1900, in which NTP counts.
 const ntpEpoch = 2208988800
@@ -49,8 +46,10 @@ const (
 	sameFrame = 20 * time.Millisecond
 	samePart  = 0.4
 	// sameKey is the same for two key frames, which are asked for together.
-	sameKey  = 60 * time.Millisecond
-	leadKept = 64 // pictures of the lead that others are held against
+	sameKey = 60 * time.Millisecond
+	// arrivalSpan is for how long, and up to twice as long, it counts how fast media came.
+	arrivalSpan = 5 * time.Second
+	leadKept    = 64 // pictures of the lead that others are held against
 )
 
 // placedAt is an unwrapped stamp with the offset that it got.
@@ -66,7 +65,6 @@ type trackClock struct {
 	reported bool // a sender report came
 	srStamp  uint32
 	srWall   int64 // ns since 1970 by the sender's clock
-	exact    bool  // times of capture come with the packets; reports are passed over then
 
 	placed  bool
 	offset  int64 // session's ticks minus unwrapped
@@ -193,6 +191,13 @@ func (c *trackClock) follow(u int64, lead *trackClock) {
 	}
 }
 
+// untie lets a layer go by its own reports again.
+func (c *trackClock) untie() {
+	if c.linked {
+		c.linked, c.target, c.slewed = false, c.offset, c.high
+	}
+}
+
 // followKey ties a layer to the lead by a key frame, where reports are too far off to tell one picture from the next.
 func (c *trackClock) followKey(u int64, lead *trackClock) {
 	if c.linked || !c.placed || lead.leadAt == 0 || c.rate != lead.rate {
@@ -214,6 +219,8 @@ type timing struct {
 	ref     *trackClock
 	minimum int64 // least of arrival minus session's time, in ns
 	arrived bool
+	recent  [2]int64  // the same of this stretch of arrivalSpan and of the one before: clocks drift apart over hours
+	since   time.Time // when this stretch began
 	refAt   time.Time // when the reference reported last
 	wildAt  time.Time
 	wild    bool
@@ -247,6 +254,13 @@ func (t *timing) begin(tracks []*trackClock) {
 	}
 }
 
+// forget is for a track that is no more: the next one that reports is the reference.
+func (t *timing) forget(c *trackClock) {
+	if t.ref == c {
+		t.ref = nil
+	}
+}
+
 // learn notes how fast a placed track's media come.
 func (t *timing) learn(c *trackClock) {
 	if d := c.minimum - scale(c.offset, c.rate); c.arrived && (!t.arrived || d < t.minimum) {
@@ -260,13 +274,37 @@ func (t *timing) join(c *trackClock) {
 		c.set(c.zero() - t.zero)
 		return
 	}
-	c.set(c.minimum - t.minimum)
+	c.set(c.minimum - t.fastest())
+}
+
+// came notes when something with a session's time came.
+func (t *timing) came(pts int64, rate int, at time.Time) {
+	d := at.UnixNano() - scale(pts, rate)
+	switch {
+	case t.since.IsZero():
+		t.recent, t.since = [2]int64{d, d}, at
+	case at.Sub(t.since) >= arrivalSpan:
+		t.recent, t.since = [2]int64{d, t.recent[0]}, at
+	case d < t.recent[0]:
+		t.recent[0] = d
+	}
+}
+
+// fastest is the least of arrival minus session's time of late.
+func (t *timing) fastest() int64 {
+	if t.since.IsZero() {
+		return t.minimum
+	}
+	return min(t.recent[0], t.recent[1])
 }
 
 // reported takes notice of a report on a track; sound tells what the track carries.
 func (t *timing) reported(c *trackClock, sound bool, hasSound bool, now time.Time) {
 	if !t.open || !c.placed || !c.usable() {
 		return
+	}
+	if t.dated && t.ref == nil && (sound || !hasSound) {
+		t.ref = c
 	}
 	zero := c.zero() - scale(c.offset, c.rate) // the date of the session's zero, as this track has it
 	if !t.dated || sound && t.ref != c {

@@ -34,6 +34,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 // endpoint answers requests to /whip/NAME (RFC 9725 4.2).
 func (s *Server) endpoint(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w)
+	hurry(w)
 	switch r.Method {
 	case http.MethodOptions:
 		w.Header().Set("Accept-Post", typeSDP)
@@ -48,6 +49,7 @@ func (s *Server) endpoint(w http.ResponseWriter, r *http.Request) {
 // resource answers requests to a session's address (RFC 9725 4.3).
 func (s *Server) resource(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w)
+	hurry(w)
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Accept-Patch", typeFragment)
 		preflight(w, "DELETE, OPTIONS, PATCH")
@@ -91,6 +93,10 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	if err := s.permit(r, from); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	how, refusal := s.admit(from.Addr())
 	if refusal != nil {
 		s.metrics.results[how].Inc()
@@ -148,11 +154,33 @@ func (s *Server) offerOf(w http.ResponseWriter, r *http.Request) (*offer, result
 		problem(w, http.StatusBadRequest, "%s", err)
 		return nil, resultBadRequest, false
 	}
-	if foreign(r) && credential(r) == "" {
-		problem(w, http.StatusForbidden, "Pages of other sites need a stream key to publish here.")
-		return nil, resultRefused, false
-	}
 	return o, "", true
+}
+
+// permitter is a door that tells whom it would let in.
+type permitter interface{ Permits(ingest.Request) bool }
+
+// permit refuses, before it costs anything, who will not be let in: else a few who have no key could take all places with
+// offers that do not come to their end.
+func (s *Server) permit(r *http.Request, from netip.AddrPort) error {
+	if credential(r) == "" && foreign(r) {
+		return ingest.Refuse(ingest.ReasonNoKeys, "Pages of other sites need a stream key to publish here. On this host itself, open the page as http://localhost.")
+	}
+	asked := request(r, from, func(*ingest.Refusal) {})
+	if door, ok := s.opt.Door.(permitter); !ok || door.Permits(asked) {
+		return nil
+	}
+	pub, err := s.opt.Door.Open(asked) // which logs and counts it
+	if err == nil {                    // the keys have just changed
+		pub.Close(nil)
+	}
+	return err
+}
+
+// hurry bounds how long a request's body may take. Also one that is refused is read to its end, or to this time, before the answer
+// goes.
+func hurry(w http.ResponseWriter) {
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // a server without deadlines
 }
 
 // readBody reads a request's body of a type, or answers why not.
@@ -162,7 +190,6 @@ func readBody(w http.ResponseWriter, r *http.Request, want string) (string, bool
 		problem(w, http.StatusUnsupportedMediaType, "Send the body as %s.", want)
 		return "", false
 	}
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:errcheck // a server without deadlines
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
 	var tooLong *http.MaxBytesError
 	switch {
@@ -263,14 +290,19 @@ func credential(r *http.Request) string {
 }
 
 // foreign tells of a request that a browser sends for a page of another site. Without keys this host's own programs may
-// publish, and any page in this host's browser would pass for one.
+// publish, and any page in this host's browser would pass for one; also one of a site whose name its owner has made to
+// stand for this host, so it is not enough that the request is for where the page is from.
 func foreign(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return false
 	}
 	u, err := url.Parse(origin)
-	return err != nil || !strings.EqualFold(u.Host, r.Host)
+	if err != nil || !strings.EqualFold(u.Host, r.Host) {
+		return true
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return !strings.EqualFold(u.Hostname(), "localhost") && (err != nil || !a.IsLoopback())
 }
 
 // crossOrigin lets pages of other sites publish, with a key (Fetch 3.2).

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestHTTP(t *testing.T) {
 		{"HEAD", "/whip/show", "", 405, nil},
 		{"PUT", "/whip/show", offer, 405, nil},
 		{"DELETE", "/whip/show", "", 405, nil},
-		{"POST", "/whip/show", offer, 415, []string{"Content-Type", "text/plain"}},
+		{"POST", "/whip/show", offer, 415, []string{"Content-Type", "text/plain", "Authorization", bearer}},
 		{"POST", "/whip/show", offer, 401, []string{"Content-Type", typeSDP}},
 		{"POST", "/whip/show", offer, 401, []string{"Content-Type", typeSDP, "Authorization", "Bearer wrong"}},
 		{"POST", "/whip/show", "v=0\r\ngarbage", 400, []string{"Content-Type", typeSDP, "Authorization", bearer}},
@@ -192,19 +193,22 @@ func TestTooMany(t *testing.T) {
 // TestNothingLeft: sessions that end badly leave no goroutine behind, and the ports are free. It runs by itself.
 func TestNothingLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
+	var patience atomic.Int64 // for the connection
 	h := openHouse(t, nil, func(o *Options) {
 		o.Limits = func() Limits {
-			return Limits{ConnectTimeout: 300 * time.Millisecond, IdleTimeout: 500 * time.Millisecond}
+			return Limits{ConnectTimeout: time.Duration(patience.Load()), IdleTimeout: 500 * time.Millisecond}
 		}
 	})
 	settled := runtime.NumGoroutine()
 	for n := range 3 {
 		cut := newPublisher(t, h, picture(t, ""), opus())
 		cut.channel("cards")
+		patience.Store(int64(15 * time.Second))
 		cut.post(fmt.Sprint("cut", n)).reach(webrtc.PeerConnectionStateConnected)
 		stop := cut.send()
 		eventually(t, "media", func() bool { return h.metric(t, "packets_total", "received") > 0 })
 		cut.line.cut.Store(true)
+		patience.Store(int64(300 * time.Millisecond))
 		half := newPublisher(t, h, picture(t, ""))
 		half.line.cut.Store(true)
 		half.post(fmt.Sprint("half", n))

@@ -28,7 +28,6 @@ type packet struct {
 	seq     uint16
 	ts      uint32
 	marker  bool
-	capture int64  // time of capture in ns since 1970; 0 when it does not say
 	payload []byte // in buf
 	header  rtp.Header
 	buf     [mtu]byte
@@ -37,7 +36,7 @@ type packet struct {
 var packets = sync.Pool{New: func() any { return new(packet) }}
 
 // parse reads the packet in buf[:n].
-func (p *packet) parse(n int, at time.Time, captureID uint8) error {
+func (p *packet) parse(n int, at time.Time) error {
 	size, err := p.header.Unmarshal(p.buf[:n])
 	if err != nil {
 		return err
@@ -50,12 +49,6 @@ func (p *packet) parse(n int, at time.Time, captureID uint8) error {
 		end -= int(p.buf[n-1])
 	}
 	p.at, p.seq, p.ts, p.marker, p.payload = at, p.header.SequenceNumber, p.header.Timestamp, p.header.Marker, p.buf[size:end]
-	p.capture = 0
-	if captureID != 0 {
-		if b := p.header.GetExtension(captureID); len(b) >= 8 {
-			p.capture = unixOfNTP(be64(b))
-		}
-	}
 	return nil
 }
 

@@ -157,7 +157,7 @@ func FuzzPacket(f *testing.F) {
 		p := packets.Get().(*packet)
 		defer packets.Put(p)
 		n := copy(p.buf[:], in)
-		if p.parse(n, time.Unix(1e9, 0), 1) == nil && len(p.payload) > n {
+		if p.parse(n, time.Unix(1e9, 0)) == nil && len(p.payload) > n {
 			t.Error("the payload is longer than the packet")
 		}
 	})
@@ -176,7 +176,7 @@ func BenchmarkJitter(b *testing.B) {
 		p := packets.Get().(*packet)
 		n := copy(p.buf[:], raw)
 		p.buf[2], p.buf[3] = byte(seq>>8), byte(seq)
-		if err := p.parse(n, now, 0); err != nil {
+		if err := p.parse(n, now); err != nil {
 			b.Fatal(err)
 		}
 		j.push(p)

@@ -9,7 +9,9 @@ import (
 const (
 	// keyEvery is the least distance of two requests for key frames.
 	keyEvery = 500 * time.Millisecond
-	// keyActive is how recently a layer must have sent something to be asked.
+	// maxKeyDoublings is how often that distance is doubled for a layer that does not answer.
+	maxKeyDoublings = 4
+	// keyActive is how recently a layer must have sent media to be asked.
 	keyActive = 2 * time.Second
 	// maxKeyDelay bounds how far ahead of its time a key frame is asked for.
 	maxKeyDelay = 400 * time.Millisecond
@@ -22,8 +24,6 @@ const (
 // keyframes asks a publisher for key frames: browsers send none by themselves for minutes.
 type keyframes struct {
 	interval func() time.Duration
-	wanted   bool          // something came that nothing can begin with
-	lost     bool          // something is missing that retransmission did not bring
 	last     time.Time     // when a key frame came
 	asked    time.Time     // when one was asked for
 	delay    time.Duration // from asking to getting, smoothed
@@ -39,8 +39,8 @@ func (k *keyframes) came(at time.Time) {
 	k.last = at
 }
 
-// reason tells why a key frame is to be asked for now; "" when none is.
-func (k *keyframes) reason(now time.Time, unkeyed bool) keyReason {
+// reason tells why a key frame is to be asked for now; "" when none is. unkeyed and damaged tell of layers that wait for one.
+func (k *keyframes) reason(now time.Time, unkeyed, damaged bool) keyReason {
 	if now.Sub(k.asked) < keyEvery {
 		return ""
 	}
@@ -49,9 +49,9 @@ func (k *keyframes) reason(now time.Time, unkeyed bool) keyReason {
 		interval = defaultKeyframeInterval
 	}
 	switch {
-	case unkeyed || k.wanted:
+	case unkeyed:
 		return keyStart
-	case k.lost:
+	case damaged:
 		return keyLoss
 	case k.last.IsZero(), now.Sub(k.last) >= interval-min(k.delay+keyMargin, maxKeyDelay, interval/2):
 		return keyInterval
@@ -59,27 +59,37 @@ func (k *keyframes) reason(now time.Time, unkeyed bool) keyReason {
 	return ""
 }
 
+// waits tells whether the track waits for a key frame, and it is time to ask: again and again, since a request or the key frame may be
+// lost, but less and less often, since a layer that never sends one must not keep the others sending them.
+func (t *track) waits(now time.Time) bool {
+	return (!t.keyed || t.damaged) && now.Sub(t.asked) >= keyEvery<<min(max(t.tries-1, 0), maxKeyDoublings)
+}
+
 // askKeys makes picture loss indications (RFC 4585 6.3.1) for all layers at once, so that their key frames are of one picture
 // and segments of all of them can begin there.
 func (m *media) askKeys(now time.Time) []rtcp.Packet {
 	var video []*track
-	unkeyed := false
+	unkeyed, damaged := false, false
 	for _, t := range m.tracks {
 		if t.unit != nil && now.Sub(t.active) < keyActive {
 			video = append(video, t)
-			unkeyed = unkeyed || !t.keyed
+			if t.waits(now) {
+				unkeyed, damaged = unkeyed || !t.keyed, damaged || t.damaged
+			}
 		}
 	}
 	if len(video) == 0 {
 		return nil
 	}
-	why := m.keys.reason(now, unkeyed)
+	why := m.keys.reason(now, unkeyed, damaged)
 	if why == "" {
 		return nil
 	}
-	m.keys.asked, m.keys.pending, m.keys.lost, m.keys.wanted = now, true, false, false
+	m.keys.asked, m.keys.pending = now, true
 	var out []rtcp.Packet
 	for _, t := range video {
+		t.asked = now
+		t.tries++
 		out = append(out, &rtcp.PictureLossIndication{MediaSSRC: t.ssrc})
 		m.session.server.metrics.keys[why].Inc()
 	}

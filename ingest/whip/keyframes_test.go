@@ -16,7 +16,7 @@ func TestKeyframes(t *testing.T) {
 		last := start
 		var due time.Time
 		for now := start; now.Before(start.Add(length)); now = now.Add(10 * time.Millisecond) {
-			if k.reason(now, false) != "" {
+			if k.reason(now, false, false) != "" {
 				k.asked, k.pending = now, true
 				asked++
 				due = now.Add(delay)
@@ -45,15 +45,14 @@ func TestKeyframes(t *testing.T) {
 	}
 	k := &keyframes{interval: func() time.Duration { return 0 }}
 	k.came(start)
-	k.lost = true
-	if why := k.reason(start.Add(time.Millisecond), false); why != keyLoss {
+	if why := k.reason(start.Add(time.Millisecond), false, true); why != keyLoss {
 		t.Errorf("after a loss: %q", why)
 	}
-	k.asked, k.lost = start, true
-	if why := k.reason(start.Add(keyEvery-1), false); why != "" {
+	k.asked = start
+	if why := k.reason(start.Add(keyEvery-1), false, true); why != "" {
 		t.Errorf("asked again at once: %q", why)
 	}
-	if why := k.reason(start.Add(keyEvery), true); why != keyStart {
+	if why := k.reason(start.Add(keyEvery), true, true); why != keyStart {
 		t.Errorf("without a key frame: %q", why)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/pion/logging"
 )
@@ -19,7 +20,13 @@ func (l libraryLog) NewLogger(scope string) logging.LeveledLogger {
 // scopedLog implements logging.LeveledLogger.
 type scopedLog struct{ log *slog.Logger }
 
+// secretMark is in what the ICE agent says of the publisher's password.
+const secretMark = "Pwd"
+
 func (s scopedLog) say(format string, args []any) {
+	if strings.Contains(format, secretMark) {
+		return
+	}
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("whip: webrtc: " + fmt.Sprintf(format, args...))
 	}

@@ -26,7 +26,8 @@ const (
 	maxVideoTracks = 16
 	maxAudioTracks = 16
 	firstAudio     = 100
-	bitrateSpan    = 4 // seconds of MaxBitrate that may come at once
+	maxStreams     = 128 // RTP streams in a session's life, those that take another's place included
+	bitrateSpan    = 4   // seconds of MaxBitrate that may come at once
 )
 
 // media is what a session has received. The session's lock guards it.
@@ -43,6 +44,7 @@ type media struct {
 	size     int // bytes held
 	channels int // data channels that were opened
 
+	added                int // RTP streams that came
 	nextVideo, nextAudio int
 	level                float64 // bits above the rate limit: a bucket that leaks at MaxBitrate
 	levelAt              time.Time
@@ -55,6 +57,7 @@ type held struct {
 	track *track
 	units [][]byte
 	u     int64
+	at    time.Time // when it came
 	key   bool
 	lost  ingest.DropReason
 }
@@ -68,30 +71,93 @@ func (m *media) init(s *session, f *feed.Feed) {
 	m.keys.interval, m.keys.delay = s.server.opt.KeyframeInterval, firstKeyDelay
 }
 
-// add makes a track; nil when it is not one that was agreed on, or one too many.
-func (m *media) add(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *track {
-	s := m.session
+// arrival is an RTP stream that came.
+type arrival struct {
+	ssrc   uint32
+	format uint8 // payload type
+	mid    string
+	layer  string // RID
+	rate   int
+	asks   bool // retransmission was negotiated
+}
+
+// arrivalOf tells of a remote track.
+func arrivalOf(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) arrival {
 	codec := remote.Codec()
-	t := &track{media: m, ssrc: uint32(remote.SSRC()), layer: remote.RID(), rate: int(codec.ClockRate), id: -1}
+	a := arrival{ssrc: uint32(remote.SSRC()), format: uint8(codec.PayloadType), layer: remote.RID(), rate: int(codec.ClockRate)}
 	if tr := receiver.RTPTransceiver(); tr != nil {
-		t.mid = tr.Mid()
+		a.mid = tr.Mid()
 	}
-	section := s.offer.section(t.mid)
-	if section == nil || len(m.tracks) >= maxVideoTracks+maxAudioTracks {
+	a.asks = slices.ContainsFunc(codec.RTCPFeedback, func(f webrtc.RTCPFeedback) bool { return f.Type == "nack" && f.Parameter == "" })
+	return a
+}
+
+// add makes a track; nil when it is not one that was agreed on, or one too many. A stream of the same section and layer as
+// another takes its place: senders may begin anew with another SSRC.
+func (m *media) add(a arrival) *track {
+	section := m.session.offer.sectionFor(a)
+	m.added++
+	if section == nil || m.added > maxStreams {
 		m.session.pub.Drop(ingest.DropExcessTrack)
 		return nil
 	}
-	t.codec = section.codec
+	t := &track{media: m, ssrc: a.ssrc, mid: section.mid, layer: a.layer, rate: a.rate, codec: section.codec, id: -1, number: -1}
+	t.formats = m.session.offer.formats(section.codec)
 	t.clock.rate = t.rate
-	t.jitter.wait = m.limits.JitterBuffer
-	t.jitter.asks = slices.ContainsFunc(codec.RTCPFeedback, func(f webrtc.RTCPFeedback) bool { return f.Type == "nack" && f.Parameter == "" })
+	t.jitter.wait, t.jitter.asks = m.limits.JitterBuffer, a.asks
 	if t.codec.Video() {
 		t.unit = newAssembler(t.codec)
 	} else if !t.jitter.asks {
 		t.jitter.wait = min(t.jitter.wait, audioWait)
 	}
+	if i := slices.IndexFunc(m.tracks, func(o *track) bool { return o.mid == t.mid && o.layer == t.layer }); i >= 0 {
+		m.replace(i, t)
+		return t
+	}
+	if len(m.tracks) >= maxVideoTracks+maxAudioTracks {
+		m.session.pub.Drop(ingest.DropExcessTrack)
+		return nil
+	}
 	m.tracks = append(m.tracks, t)
 	return t
+}
+
+// replace puts a track in the place, and under the number, of a former one.
+func (m *media) replace(i int, t *track) {
+	former := m.tracks[i]
+	m.tracks[i] = t
+	t.number, t.video, t.audio = former.number, former.video, former.audio
+	t.keyed = false
+	former.jitter.clear()
+	m.held = slices.DeleteFunc(m.held, func(h held) bool {
+		if h.track == former {
+			m.size -= h.bytes()
+		}
+		return h.track == former
+	})
+	m.timing.forget(&former.clock)
+	if former.id == 0 && former.unit != nil { // what was tied to the lead's stamps goes by its own until it finds the new ones
+		for _, o := range m.tracks {
+			o.clock.untie()
+		}
+	}
+}
+
+// find is the track of a section and layer that has an SSRC; nil when there is none.
+func (m *media) find(mid, layer string, ssrc uint32) *track {
+	for _, t := range m.tracks {
+		if t.ssrc == ssrc && t.mid == mid && t.layer == layer {
+			return t
+		}
+	}
+	return nil
+}
+
+func (h *held) bytes() (n int) {
+	for _, u := range h.units {
+		n += len(u)
+	}
+	return n
 }
 
 // count holds what comes against the rate limit.

@@ -174,6 +174,27 @@ func (o *offer) section(mid string) *section {
 	return nil
 }
 
+// sectionFor is the section that an RTP stream belongs to; nil when it is of none. One that came without a mid, which the
+// library allows where there is one section only, is that section's.
+func (o *offer) sectionFor(a arrival) *section {
+	s := o.section(a.mid)
+	if s == nil && a.mid == "" && len(o.sections) == 1 && !o.data {
+		s = &o.sections[0]
+	}
+	if s == nil || !o.formats(s.codec)[a.format&0x7f] {
+		return nil
+	}
+	return s
+}
+
+// formats tells which payload types are a codec's.
+func (o *offer) formats(c stream.Codec) (is [128]bool) {
+	for _, p := range o.payloads {
+		is[p.number] = is[p.number] || p.codec == c
+	}
+	return is
+}
+
 // clip keeps what a peer wrote from filling a sentence.
 func clip(s string) string {
 	if len(s) > 100 {

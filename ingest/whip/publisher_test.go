@@ -2,6 +2,7 @@ package whip
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -163,6 +164,7 @@ type line struct {
 	net.PacketConn
 	cut  atomic.Bool
 	loss atomic.Int32 // per mille of RTP packets that are lost
+	lose atomic.Int32 // so many RTP packets are lost that are not the last of their picture
 	swap atomic.Int32 // per mille of RTP packets that are overtaken by the next one
 
 	mu   sync.Mutex // guards what follows
@@ -179,6 +181,10 @@ func (l *line) WriteTo(p []byte, a net.Addr) (int, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p[1]&0x80 == 0 && l.lose.Load() > 0 {
+		l.lose.Add(-1)
+		return len(p), nil
+	}
 	if l.rng.Int32N(1000) < l.loss.Load() {
 		return len(p), nil
 	}
@@ -227,6 +233,9 @@ type publisher struct {
 	stop     func()
 	senders  []*sender
 	replies  chan string
+	forger   *forger
+	distance time.Duration       // of pictures; 0 is a 30th of a second
+	change   func(string) string // what is done to the offer; nil is nothing
 }
 
 type sender struct {
@@ -238,12 +247,13 @@ type sender struct {
 // newPublisher makes a client with the sources; layers of one mime type are one section's simulcast.
 func newPublisher(t *testing.T, h *house, sources ...source) *publisher {
 	t.Helper()
-	p := &publisher{t: t, house: h, states: make(chan webrtc.PeerConnectionState, 16), replies: make(chan string, 16)}
+	p := &publisher{t: t, house: h, states: make(chan webrtc.PeerConnectionState, 16), replies: make(chan string, 16), forger: &forger{}}
 	media := &webrtc.MediaEngine{}
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
 	var interceptors interceptor.Registry
+	interceptors.Add(p.forger) // behind all others
 	if err := webrtc.RegisterDefaultInterceptors(media, &interceptors); err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +376,11 @@ func (p *publisher) offer() string {
 // post sends the offer to a name and takes the answer.
 func (p *publisher) post(name string) *publisher {
 	p.t.Helper()
-	r := p.request(http.MethodPost, "/whip/"+name, typeSDP, p.offer(), "")
+	offer := p.offer()
+	if p.change != nil {
+		offer = p.change(offer)
+	}
+	r := p.request(http.MethodPost, "/whip/"+name, typeSDP, offer, "")
 	p.status = r.StatusCode
 	if r.StatusCode != http.StatusCreated {
 		return p
@@ -426,7 +440,7 @@ func (p *publisher) send() (stop func()) {
 			video = append(video, s)
 		}
 	}
-	wg.Go(func() { sendPictures(video, begun, done) })
+	wg.Go(func() { sendPictures(video, begun, cmp.Or(p.distance, time.Second/30), done) })
 	stop = sync.OnceFunc(func() {
 		close(done)
 		wg.Wait()
@@ -449,7 +463,8 @@ func (p *publisher) sendSound(s *sender, begun time.Time, done chan struct{}) {
 }
 
 // sendPictures sends the layers' pictures together, as a browser does.
-func sendPictures(layers []*sender, begun time.Time, done chan struct{}) {
+func sendPictures(layers []*sender, begun time.Time, distance time.Duration, done chan struct{}) {
+	span := uint32((distance*90000 + time.Second/2) / time.Second)
 	type out struct {
 		*sender
 		packets rtp.Packetizer
@@ -481,10 +496,10 @@ func sendPictures(layers []*sender, begun time.Time, done chan struct{}) {
 	for n := 0; len(outs) > 0; n++ {
 		for _, o := range outs {
 			if o.src.off != nil && o.src.off(n) {
-				o.packets.SkipSamples(3000)
+				o.packets.SkipSamples(span)
 				continue
 			}
-			for _, p := range o.packets.Packetize(o.src.units[n%len(o.src.units)], 3000) {
+			for _, p := range o.packets.Packetize(o.src.units[n%len(o.src.units)], span) {
 				if o.src.layer != "" {
 					p.Header.SetExtension(o.mid, []byte("0"))
 					p.Header.SetExtension(o.rid, []byte(o.src.layer))
@@ -495,7 +510,7 @@ func sendPictures(layers []*sender, begun time.Time, done chan struct{}) {
 		select {
 		case <-done:
 			return
-		case <-time.After(time.Until(begun.Add(time.Duration(n+1) * time.Second / 30))):
+		case <-time.After(time.Until(begun.Add(time.Duration(n+1) * distance))):
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
+	"pushcart/ingest"
 	"pushcart/ingest/feed"
 	"pushcart/internal/stream"
 )
@@ -39,11 +40,15 @@ func (t *track) readReports(remote *webrtc.TrackRemote, receiver *webrtc.RTPRece
 		now := s.server.opt.Now()
 		for _, p := range list[:min(len(list), maxRTCP)] {
 			report, ok := p.(*rtcp.SenderReport)
-			if !ok || report.SSRC != t.ssrc || report.NTPTime == 0 {
+			if !ok || report.NTPTime == 0 {
 				continue
 			}
 			s.guarded(func() error {
-				t.report(report, now)
+				o := t.media.find(t.mid, t.layer, report.SSRC)
+				if o == nil {
+					return nil
+				}
+				o.report(report, now)
 				return t.media.release(now)
 			})
 		}
@@ -60,8 +65,9 @@ func (c *session) ended() bool {
 	}
 }
 
+// report takes a sender report, unless it was made before the first packet: its stamp has nothing to do with theirs then.
 func (t *track) report(r *rtcp.SenderReport, now time.Time) {
-	if t.clock.exact {
+	if r.PacketCount == 0 {
 		return
 	}
 	t.clock.report(r.RTPTime, unixOfNTP(r.NTPTime))
@@ -154,14 +160,20 @@ func (m *media) declare(t *track) {
 	if !t.clock.placed {
 		m.timing.join(&t.clock)
 	}
+	if t.number >= 0 {
+		t.takeOver()
+		return
+	}
 	if t.unit != nil {
 		t.id = m.nextVideo
 		m.nextVideo++
+		t.number = t.id
 		t.video = m.feed.Video(t.id, t.codec, feed.Label{})
-		t.video.NeedKey = func() { m.keys.lost = true }
+		t.video.NeedKey = func() { t.damaged = true }
 		return
 	}
 	t.id = m.nextAudio
+	t.number = t.id
 	m.nextAudio++
 	switch t.codec {
 	case stream.Opus:
@@ -172,6 +184,16 @@ func (m *media) declare(t *track) {
 		}
 	default:
 		t.audio = m.feed.G711(t.id, t.codec, t.rate, 1, feed.Label{})
+	}
+}
+
+// takeOver goes on with a former track's number. Its pictures are of no use to decode this one's.
+func (t *track) takeOver() {
+	t.id = t.number
+	if t.video != nil {
+		t.video.NeedKey = nil // it is here
+		t.video.Lost(ingest.DropLost)
+		t.video.NeedKey = func() { t.damaged = true }
 	}
 }
 
@@ -267,6 +289,7 @@ func (m *media) write(h held) error {
 		}
 		pts = t.clock.pts(h.u, &lead.clock)
 	}
+	m.timing.came(pts, t.rate, h.at)
 	at := feed.Time{PTS: pts, Rate: t.rate, Wall: m.timing.wall(pts, t.rate)}
 	m.came = true
 	if t.video != nil {

@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 
 	"pushcart/ingest"
@@ -56,6 +59,7 @@ type session struct {
 	wake     chan struct{}        // room for one: look again when something is due
 	done     chan struct{}        // closed when the connection ends, for those who wait to write
 	cards    chan cardReply
+	streams  atomic.Int32   // RTP and RTCP streams that came
 	replying sync.Once      // starts the goroutine that sends answers
 	others   sync.WaitGroup // goroutines of the library's callbacks that read or write
 
@@ -70,7 +74,8 @@ type session struct {
 	media media
 }
 
-// begin makes a session of an offer: it asks the door, and makes the connection.
+// begin makes a session of an offer: it makes the connection, and asks the door. The stream's present publisher makes way for one
+// whose offer can be answered only.
 func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session, string, error) {
 	c := &session{
 		server: s, id: newID(), from: from, offer: o, secret: sha256.Sum256([]byte(credential(r))),
@@ -78,27 +83,15 @@ func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session
 		wake: make(chan struct{}, 1), done: make(chan struct{}), cards: make(chan cardReply, maxReplies),
 		entity: newID(), remote: credentials(o.text),
 	}
-	pub, err := s.opt.Door.Open(ingest.Request{
-		Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: clip(r.UserAgent()),
-		Kick: func(r *ingest.Refusal) {
-			select {
-			case c.kicked <- r:
-			default:
-			}
-		},
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	c.pub, c.name = pub, pub.Name()
-	c.log = s.opt.Log.With("stream", c.name, "protocol", "whip", "remote", from)
-	c.media.init(c, feed.New(feed.Options{Publication: pub, Log: c.log, Now: s.opt.Now}))
 	answer, err := c.connect(r.Context())
+	if err == nil {
+		err = c.open(request(r, from, c.kick))
+	}
 	if err == nil && !s.add(c) {
 		err = ingest.Refuse(ingest.ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
+		c.pub.Close(err)
 	}
 	if err != nil {
-		pub.Close(err)
 		c.disconnect()
 		return nil, "", err
 	}
@@ -106,9 +99,68 @@ func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session
 	return c, answer, nil
 }
 
+// request is what a POST asks of the door.
+func request(r *http.Request, from netip.AddrPort, kick func(*ingest.Refusal)) ingest.Request {
+	return ingest.Request{Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: clip(r.UserAgent()), Kick: kick}
+}
+
+// maxBuffers is how many RTP and RTCP streams may come in a session's life, and bufferSize how many bytes of each wait to be
+// read: the library keeps each for the session's life, whether anybody reads it or not.
+const (
+	maxBuffers = 512
+	bufferSize = 1 << 20
+)
+
+type bufferFactory = func(packetio.BufferPacketType, uint32) io.ReadWriteCloser
+
+// buffer makes the buffer of a stream.
+func (c *session) buffer(packetio.BufferPacketType, uint32) io.ReadWriteCloser {
+	b := streamBuffer{packetio.NewBuffer(), &c.streams}
+	b.SetLimitSize(bufferSize)
+	if c.streams.Add(1) > maxBuffers {
+		c.kick(ingest.Refuse(ingest.ReasonLimit, "Too many RTP streams come in this session: one for each camera, microphone and simulcast layer is enough."))
+	}
+	return b
+}
+
+// streamBuffer is a stream's buffer. When another stream takes this one's place, the library writes, without a lock, what it read
+// before it read here: that the counter is touched here and when a stream begins puts the two in order.
+type streamBuffer struct {
+	*packetio.Buffer
+	streams *atomic.Int32
+}
+
+// Read implements io.Reader.
+func (b streamBuffer) Read(p []byte) (int, error) {
+	b.streams.Add(0)
+	return b.Buffer.Read(p)
+}
+
+// kick ends the session from elsewhere.
+func (c *session) kick(r *ingest.Refusal) {
+	select {
+	case c.kicked <- r:
+	default:
+	}
+}
+
+// open asks the door. The publisher has no answer yet, so there are no media.
+func (c *session) open(r ingest.Request) error {
+	pub, err := c.server.opt.Door.Open(r)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pub, c.name = pub, pub.Name()
+	c.log = c.server.opt.Log.With("stream", c.name, "protocol", "whip", "remote", c.from)
+	c.media.init(c, feed.New(feed.Options{Publication: pub, Log: c.log, Now: c.server.opt.Now}))
+	return nil
+}
+
 // connect makes the peer connection and the answer.
 func (c *session) connect(ctx context.Context) (string, error) {
-	pc, err := c.server.connection(c.offer)
+	pc, err := c.server.connection(c.offer, c.buffer)
 	if err != nil {
 		return "", err
 	}

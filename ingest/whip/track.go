@@ -2,8 +2,11 @@ package whip
 
 import (
 	"errors"
+	"io"
+	"net"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 
 	"pushcart/ingest"
@@ -13,15 +16,16 @@ import (
 
 // track is one RTP stream: a source's, or one simulcast layer's.
 type track struct {
-	media  *media
-	ssrc   uint32
-	mid    string
-	layer  string // RID; "" without simulcast
-	codec  stream.Codec
-	rate   int
-	jitter jitter
-	clock  trackClock
-	unit   assembler // nil for sound
+	media   *media
+	ssrc    uint32
+	formats [128]bool // payload types of the codec
+	mid     string
+	layer   string // RID; "" without simulcast
+	codec   stream.Codec
+	rate    int
+	jitter  jitter
+	clock   trackClock
+	unit    assembler // nil for sound
 
 	// The access unit under way.
 	open   bool
@@ -31,11 +35,15 @@ type track struct {
 	within bool      // stamp is that of the broken one
 	begun  bool
 
-	keyed  bool      // a key frame came
-	area   int       // pixels of the key frame that came first
-	id     int       // of the stream's track; -1 until the feed knows it
-	since  time.Time // when the first access unit came
-	active time.Time // when a packet came
+	keyed   bool      // a key frame came
+	damaged bool      // and another is needed, because something is missing
+	asked   time.Time // when a key frame was asked for
+	tries   int       // how often, without one that came
+	area    int       // pixels of the key frame that came first
+	id      int       // of the stream's track; -1 until the feed knows it
+	number  int       // the id that it will have; -1 when it takes nobody's place
+	since   time.Time // when the first access unit came
+	active  time.Time // when media came
 
 	video *feed.Video
 	audio *feed.Audio
@@ -49,7 +57,7 @@ func (c *session) track(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver
 	defer c.others.Done()
 	var t *track
 	c.guarded(func() error {
-		t = c.media.add(remote, receiver)
+		t = c.media.add(arrivalOf(remote, receiver))
 		return nil
 	})
 	if t == nil {
@@ -60,40 +68,66 @@ func (c *session) track(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver
 		defer close(reports)
 		t.readReports(remote, receiver)
 	}()
-	t.readPackets(remote, captureID(receiver))
+	t.readPackets(remote)
 	<-reports
 }
 
-// captureID is the number of the header extension for the time of capture; 0 when it was not negotiated.
-func captureID(r *webrtc.RTPReceiver) uint8 {
-	for _, e := range r.GetParameters().HeaderExtensions {
-		if e.URI == captureURI && e.ID > 0 && e.ID < 256 {
-			return uint8(e.ID)
-		}
-	}
-	return 0
+// repairEvery is how often retransmissions are looked for while packets are missing: the library has them apart, and hands them
+// over only when something is read, which at few pictures a second would be too late.
+const repairEvery = 10 * time.Millisecond
+
+// rtpReader is what a remote track is read by.
+type rtpReader interface {
+	Read([]byte) (int, interceptor.Attributes, error)
+	SetReadDeadline(time.Time) error
 }
 
 // readPackets reads RTP until the connection ends.
-func (t *track) readPackets(remote *webrtc.TrackRemote, capture uint8) {
+func (t *track) readPackets(remote rtpReader) {
 	s := t.media.session
+	missing, hurried := false, false
 	for {
+		if missing || hurried {
+			var until time.Time
+			if missing {
+				until = time.Now().Add(repairEvery)
+			}
+			_ = remote.SetReadDeadline(until) // an error is a connection that is ending
+			hurried = missing
+		}
 		p := packets.Get().(*packet)
 		n, _, err := remote.Read(p.buf[:])
 		if err != nil {
 			packets.Put(p)
-			if !errors.Is(err, webrtc.ErrCodecNotFound) {
-				return
+			var timeout net.Error
+			switch {
+			case errors.As(err, &timeout) && timeout.Timeout():
+				missing = s.missing(t)
+				continue
+			case errors.Is(err, webrtc.ErrCodecNotFound), errors.Is(err, io.ErrShortBuffer):
+				s.server.metrics.packets[fateInvalid].Inc() // a format that was not agreed on, or longer than any network carries
+				continue
 			}
-			s.server.metrics.packets[fateInvalid].Inc() // a format that was not agreed on
-			continue
+			return
 		}
-		s.guarded(func() error { return t.take(p, n, capture) })
+		s.guarded(func() error {
+			err := t.take(p, n)
+			missing = t.jitter.asks && len(t.jitter.gaps) > 0
+			return err
+		})
 	}
 }
 
-// take takes a packet that was read into p.
-func (t *track) take(p *packet, n int, capture uint8) error {
+// missing tells whether packets of a track are.
+func (c *session) missing(t *track) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return t.jitter.asks && len(t.jitter.gaps) > 0
+}
+
+// take takes a packet that was read into p. The reader of a stream that another has replaced may get the new one's, so it is
+// the packet that tells whose it is.
+func (t *track) take(p *packet, n int) error {
 	m := t.media
 	now := m.session.server.opt.Now()
 	counts := m.session.server.metrics
@@ -103,12 +137,18 @@ func (t *track) take(p *packet, n int, capture uint8) error {
 		packets.Put(p)
 		return err
 	}
-	if err := p.parse(n, now, capture); err != nil {
+	err := p.parse(n, now)
+	if err == nil {
+		t = m.find(t.mid, t.layer, p.header.SSRC)
+	}
+	if err != nil || t == nil || !t.formats[p.header.PayloadType&0x7f] {
 		counts.packets[fateInvalid].Inc()
 		packets.Put(p)
 		return nil
 	}
-	t.active = now
+	if len(p.payload) > 0 {
+		t.active = now
+	}
 	gaps := len(t.jitter.gaps)
 	how, kept := t.jitter.push(p)
 	if how != fateReceived {
@@ -157,7 +197,7 @@ func (t *track) lose(reason ingest.DropReason) error {
 		t.broken = false
 	} else {
 		t.unit.reset()
-		m.keys.lost = m.keys.lost || t.begun
+		t.damaged = t.damaged || t.begun
 	}
 	if !t.begun {
 		return nil
@@ -167,11 +207,6 @@ func (t *track) lose(reason ingest.DropReason) error {
 
 // deliver takes the next packet in order.
 func (t *track) deliver(p *packet) error {
-	if p.capture != 0 {
-		t.clock.exact = true
-		t.clock.report(p.ts, p.capture)
-		t.media.timing.reported(&t.clock, t.unit == nil, t.media.hasSound(), p.at)
-	}
 	if len(p.payload) == 0 { // padding, to probe the network
 		return nil
 	}
@@ -189,7 +224,6 @@ func (t *track) deliver(p *packet) error {
 	}
 	if !t.begun {
 		if !t.unit.starts(p.payload) {
-			t.media.keys.wanted = true
 			return nil
 		}
 		t.begun = true
@@ -227,6 +261,11 @@ func (t *track) mended(p *packet) bool {
 // finish takes the access unit that is complete.
 func (t *track) finish() error {
 	t.open = false
+	if !t.unit.complete() { // the sender left something out
+		err := t.lose(ingest.DropDamaged)
+		t.broken = false
+		return err
+	}
 	units := t.unit.take()
 	if len(units) == 0 {
 		return nil
@@ -244,13 +283,12 @@ func (t *track) complete(units [][]byte, stamp uint32, at time.Time) error {
 		t.since = at
 	}
 	key := t.unit != nil && isKey(t.codec, units)
-	if t.unit != nil {
-		if key && !t.keyed {
+	if key {
+		if !t.keyed {
 			t.keyed, t.area = true, pixels(t.codec, units)
 		}
-		if key {
-			m.keys.came(at)
-		}
+		t.damaged, t.tries = false, 0
+		m.keys.came(at)
 	}
-	return m.pass(held{track: t, units: units, u: u, key: key})
+	return m.pass(held{track: t, units: units, u: u, at: at, key: key})
 }
