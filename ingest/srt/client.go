@@ -118,7 +118,8 @@ const resendEvery = 250 * time.Millisecond
 
 // call connects to a source (draft-sharabayko-srt-01 4.3.1).
 func (c *Client) call(ctx context.Context, s source) (_ *receiver, _ result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits().withDefaults().HandshakeTimeout)
+	limits := c.opt.Limits().withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, limits.HandshakeTimeout)
 	defer cancel()
 	nc, err := (&net.Dialer{}).DialContext(ctx, "udp", s.address)
 	if err != nil {
@@ -127,7 +128,7 @@ func (c *Client) call(ctx context.Context, s source) (_ *receiver, _ result, err
 	conn := nc.(*net.UDPConn)
 	l := newReceiver(conn.RemoteAddr(), func(b []byte) { conn.Write(b) }, func() { conn.Close() })
 	l.secret = s.passphrase
-	h := handshake{receiver: l, conn: conn, source: s}
+	h := handshake{receiver: l, conn: conn, source: s, most: limits.MaxLatency}
 	defer func() {
 		if err != nil {
 			conn.Close()
@@ -135,7 +136,7 @@ func (c *Client) call(ctx context.Context, s source) (_ *receiver, _ result, err
 	}()
 	var seed [8]byte
 	rand.Read(seed[:])
-	l.id = binary.BigEndian.Uint32(seed[:]) | 1
+	l.id = binary.BigEndian.Uint32(seed[:])&mostSocket | 1
 	h.first = circular.New(binary.BigEndian.Uint32(seed[4:])&packet.MAX_SEQUENCENUMBER, packet.MAX_SEQUENCENUMBER)
 	if s.passphrase != "" {
 		if l.keys, err = crypto.New(s.keyLength); err != nil {
@@ -152,6 +153,7 @@ type handshake struct {
 	conn   *net.UDPConn
 	source source
 	first  circular.Number
+	most   time.Duration // of latency
 }
 
 // run goes through induction and conclusion.
@@ -190,10 +192,17 @@ func (h *handshake) run(ctx context.Context) (result, error) {
 	if cif.SRTHS == nil || cif.Version != 5 {
 		return resultBadHandshake, errHandshake
 	}
+	if h.keys != nil && cif.SRTKM == nil {
+		return resultRejected, errors.New("the source does not encrypt: take the passphrase out of its URL, or set it in the source")
+	}
 	h.peer = cif.SRTSocketId
 	latency := time.Duration(max(delay, cif.SRTHS.SendTSBPDDelay)) * time.Millisecond
+	if latency > h.most {
+		h.send(packet.CTRLTYPE_SHUTDOWN, 0, 0, &packet.CIFShutdown{})
+		return resultBadHandshake, fmt.Errorf("the source asks for a latency of %v, and %v is the most: lower it there", latency, h.most)
+	}
 	h.conn.SetReadDeadline(time.Time{})
-	h.begin(cif.InitialPacketSequenceNumber, header.Timestamp, latency)
+	h.begin(cif.InitialPacketSequenceNumber, header.Timestamp, time.Now(), latency)
 	h.wg.Go(h.read)
 	return "", nil
 }
@@ -245,6 +254,10 @@ func (h *handshake) exchange(ctx context.Context, request *packet.CIFHandshake, 
 			}
 			header, cif, err := readHandshake(b[:n], h.remote)
 			switch {
+			case err != nil && h.keys != nil && refusesKeys(b[:n]):
+				h.peer = binary.BigEndian.Uint32(b[40:])
+				h.send(packet.CTRLTYPE_SHUTDOWN, 0, 0, &packet.CIFShutdown{})
+				return nil, nil, resultRejected, errors.New("the source has another passphrase, or none")
 			case err != nil, header.DestinationSocketId != h.id:
 				continue
 			case cif.HandshakeType == want:
@@ -254,6 +267,23 @@ func (h *handshake) exchange(ctx context.Context, request *packet.CIFHandshake, 
 			}
 		}
 	}
+}
+
+// refusesKeys tells whether an answer accepts the call but not the keys, which a source does that does not insist on encryption:
+// a word stands in the place of the key material. gosrt does not read that.
+func refusesKeys(b []byte) bool {
+	const extensions = 64 // behind the packet's head and the handshake
+	if !(len(b) > extensions && b[0] == 0x80 && b[1] == 0 && binary.BigEndian.Uint32(b[36:]) == packet.HSTYPE_CONCLUSION.Val()) {
+		return false
+	}
+	for b = b[extensions:]; len(b) >= 4; {
+		kind, words := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		if kind == packet.EXTTYPE_KMRSP.Value() {
+			return words == 1
+		}
+		b = b[min(4+4*words, len(b)):]
+	}
+	return false
 }
 
 // rejections are what codes mean to who set up the pull (SRT Access Control Guidelines; draft-sharabayko-srt-01 table 7).

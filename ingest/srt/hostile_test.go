@@ -153,7 +153,7 @@ func TestCablePulled(t *testing.T) {
 
 // TestNothingIsLeft counts goroutines and sockets after sessions that ended badly.
 func TestNothingIsLeft(t *testing.T) {
-	ours := []string{"srt.(*listener)", "srt.(*incoming)", "srt.(*receiver)", "srt.(*Server)", "srt.(*session)", "srt.(*watcher)", "srt.(*Client)"}
+	ours := []string{"srt.(*listener)", "srt.(*incoming)", "srt.(*receiver)", "srt.(*Server)", "srt.(*session)", "srt.(*watcher)", "srt.(*Client)", "srt.(*handshake)"}
 	left := func() (all []string) {
 		for _, word := range ours {
 			all = append(all, stacks(word)...)

@@ -28,6 +28,8 @@ const (
 	socketBuffer = 4 << 20
 	// magic stands in the answer to an induction (draft-sharabayko-srt-01 4.3.1.1).
 	magic = 0x4A17
+	// mostSocket is the greatest number of a socket: libsrt takes those with more bits for groups.
+	mostSocket = 1<<30 - 1
 )
 
 // listener is a UDP port and the connections on it.
@@ -65,6 +67,7 @@ type request struct {
 	from   netip.AddrPort // as the socket has it
 	cif    *packet.CIFHandshake
 	stamp  uint32
+	at     time.Time // when it came
 	keys   crypto.Crypto
 	secret string
 	answer []byte // sent again when the peer asks again; guarded by ln.mu
@@ -154,7 +157,7 @@ func (ln *listener) handshake(b []byte, from netip.AddrPort) {
 	if err != nil {
 		return
 	}
-	r := &request{ln: ln, remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), from: from, cif: cif, stamp: header.Timestamp}
+	r := &request{ln: ln, remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), from: from, cif: cif, stamp: header.Timestamp, at: time.Now()}
 	cif.PeerIP.FromNetAddr(ln.pc.LocalAddr())
 	switch cif.HandshakeType {
 	case packet.HSTYPE_INDUCTION:
@@ -163,8 +166,7 @@ func (ln *listener) handshake(b []byte, from netip.AddrPort) {
 		ln.write(r.encode(), from)
 	case packet.HSTYPE_CONCLUSION:
 		if !ln.cookies.Verify(cif.SynCookie, from.String()) {
-			cif.HandshakeType = packet.HandshakeType(gosrt.REJ_ROGUE)
-			ln.write(r.encode(), from)
+			ln.write(r.refusal(gosrt.REJ_ROGUE), from)
 			return
 		}
 		ln.conclude(r)
@@ -214,8 +216,6 @@ func (r *request) fault() gosrt.RejectionReason {
 		return gosrt.REJ_MESSAGEAPI
 	case cif.HasCongestionCtl && cif.CongestionCtl != "live":
 		return gosrt.REJ_CONGESTION
-	case cif.MaxTransmissionUnitSize > datagram:
-		return gosrt.REJ_ROGUE
 	}
 	return 0
 }
@@ -235,8 +235,19 @@ func (r *request) unlock(passphrase string) error {
 
 // reject tells the peer why it gets no connection.
 func (r *request) reject(code gosrt.RejectionReason) {
+	r.ln.write(r.refusal(code), r.from)
+	r.forget()
+}
+
+// refusal writes a rejection. It has no extensions, and so is never longer than what was asked by whoever that was.
+func (r *request) refusal(code gosrt.RejectionReason) []byte {
 	r.cif.HandshakeType = packet.HandshakeType(code)
-	r.ln.write(r.encode(), r.from)
+	r.cif.HasHS, r.cif.HasKM, r.cif.HasSID, r.cif.HasCongestionCtl = false, false, false, false
+	return r.encode()
+}
+
+// forget lets the peer ask anew.
+func (r *request) forget() {
 	r.ln.mu.Lock()
 	defer r.ln.mu.Unlock()
 	if id := (peerID{r.from, r.cif.SRTSocketId}); r.ln.peers[id] == r {
@@ -263,18 +274,19 @@ func (r *request) accept() *receiver {
 	cif.SRTHS.SRTFlags = packet.CIFHandshakeExtensionFlags{TSBPDSND: true, TSBPDRCV: true, CRYPT: true, TLPKTDROP: true, PERIODICNAK: true, REXMITFLG: true}
 	cif.SRTHS.SendTSBPDDelay, cif.SRTHS.RecvTSBPDDelay = max(own, cif.SRTHS.RecvTSBPDDelay), delay
 	cif.SynCookie = 0
+	cif.MaxTransmissionUnitSize = min(cif.MaxTransmissionUnitSize, datagram) // the smaller one of both
 
 	ln.mu.Lock()
 	for c.id == 0 || ln.conns[c.id] != nil {
 		var b [4]byte
 		rand.Read(b[:])
-		c.id = binary.BigEndian.Uint32(b[:])
+		c.id = binary.BigEndian.Uint32(b[:]) & mostSocket
 	}
 	cif.SRTSocketId = c.id
 	r.answer = r.encodeTo(c.peer)
 	ln.conns[c.id] = c
 	ln.mu.Unlock()
-	c.begin(cif.InitialPacketSequenceNumber, r.stamp, time.Duration(delay)*time.Millisecond)
+	c.begin(cif.InitialPacketSequenceNumber, r.stamp, r.at, time.Duration(delay)*time.Millisecond)
 	c.wg.Go(c.work)
 	ln.write(r.answer, r.from)
 	return c.receiver

@@ -16,6 +16,8 @@ import (
 	"github.com/datarhei/gosrt/congestion/live"
 	"github.com/datarhei/gosrt/crypto"
 	"github.com/datarhei/gosrt/packet"
+
+	"pushcart/ingest/feed"
 )
 
 // Times of a connection (draft-sharabayko-srt-01 4.8).
@@ -25,10 +27,20 @@ const (
 	datagram    = 1500
 	// clockOrigin keeps times on the local clock positive, in microseconds, whatever the peer's begin with.
 	clockOrigin = 1 << 40
-	// driftSpan is over how many packets the peer's clock is compared with ours, driftStep from what difference on it counts
-	// (4.7).
-	driftSpan = 1000
-	driftStep = 5000 // microseconds
+	// driftSpan is for how long the peer's clock is compared with ours before it is judged, by at least driftCount packets;
+	// driftStep is from what difference on it counts (4.7). All but driftCount in microseconds.
+	driftSpan  = 10_000_000
+	driftCount = 50
+	driftStep  = 5000
+	// packetCost is what a packet that waits costs besides its payload, in bytes.
+	packetCost = 256
+	// Key changes that a peer may have at once, and a second: each costs a millisecond. SRT changes keys each 2^24 packets.
+	keysAtOnce = 20
+	keysRate   = 2
+	// window is how many packets a peer may send ahead of their acknowledgement, as libsrt has it; farAhead is from what
+	// distance on a number is none of this stream's.
+	window   = 8192
+	farAhead = 1 << 17
 	// endOfTime is later than any packet's time, in microseconds from now.
 	endOfTime = 1 << 42
 	// queued is how many packets may wait to be read.
@@ -55,8 +67,15 @@ type receiver struct {
 	queue chan packet.Packet
 	delay uint64 // microseconds
 	heard atomic.Int64
+	// ending tells that the peer said good-bye.
+	ending atomic.Bool
+	// vanished tells that nothing came from it for too long.
+	vanished atomic.Bool
 
-	times peerClock // handle's
+	times   peerClock  // handle's, as what follows
+	changes feed.Meter // of keys
+	wrapped []byte     // the keys that came last
+	top     uint32     // highest number so far
 
 	mu    sync.Mutex // guards what follows
 	out   bytes.Buffer
@@ -65,6 +84,7 @@ type receiver struct {
 	rtt   float64 // microseconds
 	rttBy float64
 	bad   uint64 // packets that could not be decrypted
+	far   uint64 // packets with numbers that cannot be
 
 	stopped sync.Once
 	done    chan struct{}
@@ -81,26 +101,31 @@ type ackTime struct {
 type peerClock struct {
 	base   int64 // of our clock, when the peer's was 0
 	last   int64 // timestamp without wraps
-	first  int64 // average delay of the first packets
-	sum    int64 // of delays
-	count  int64 // of them
+	first  int64 // least delay in the first span
+	least  int64 // delay in the present one
+	since  int64 // when that began
+	count  int   // packets in it
 	judged bool  // first is set
 }
 
-// place is the time of a timestamp; a packet that was not sent again tells how the clocks drift apart.
+// place is the time of a timestamp; a packet that was not sent again tells how the clocks drift apart. Of each span the packet
+// that was the fastest counts: the others waited somewhere on the way, which is the network's doing and no clock's.
 func (c *peerClock) place(timestamp uint32, now int64, again bool) int64 {
 	t := c.last + int64(int32(timestamp-uint32(c.last)))
 	c.last = max(c.last, t)
 	if !again {
-		c.sum += now - c.base - t
-		if c.count++; c.count == driftSpan {
-			average := c.sum / driftSpan
+		delay := now - c.base - t
+		if c.count == 0 {
+			c.least, c.since = delay, now
+		}
+		c.least = min(c.least, delay)
+		if c.count++; c.count >= driftCount && now-c.since >= driftSpan {
 			if !c.judged {
-				c.first, c.judged = average, true
-			} else if d := average - c.first; d > driftStep || d < -driftStep {
+				c.first, c.judged = c.least, true
+			} else if d := c.least - c.first; d > driftStep || d < -driftStep {
 				c.base += d
 			}
-			c.sum, c.count = 0, 0
+			c.count = 0
 		}
 	}
 	return c.base + t
@@ -119,11 +144,12 @@ func newReceiver(remote net.Addr, write func([]byte), release func()) *receiver 
 	}
 }
 
-// begin starts to receive after the handshake.
-func (c *receiver) begin(first circular.Number, timestamp uint32, delay time.Duration) {
+// begin starts to receive after the handshake, whose timestamp came at a time.
+func (c *receiver) begin(first circular.Number, timestamp uint32, at time.Time, delay time.Duration) {
 	c.delay = uint64(delay.Microseconds())
-	c.times = peerClock{base: c.now() - int64(timestamp), last: int64(timestamp)}
+	c.times = peerClock{base: at.Sub(c.start).Microseconds() + clockOrigin - int64(timestamp), last: int64(timestamp)}
 	c.rtt, c.rttBy = 100_000, 50_000 // 4.10
+	c.top = first.Dec().Val()
 	c.heard.Store(c.now())
 	c.recv = live.NewReceiver(live.ReceiveConfig{
 		InitialSequenceNumber: first,
@@ -132,6 +158,13 @@ func (c *receiver) begin(first circular.Number, timestamp uint32, delay time.Dur
 		OnSendACK:             c.sendACK,
 		OnSendNAK:             c.sendNAK,
 		OnDeliver: func(p packet.Packet) {
+			if c.ending.Load() { // all at once: nothing else comes that would have to wait
+				select {
+				case c.queue <- p:
+				case <-c.done:
+				}
+				return
+			}
 			select {
 			case c.queue <- p:
 			default: // a gap in the stream, which the next packet shows
@@ -152,8 +185,11 @@ func (c *receiver) ReadPacket() (packet.Packet, error) {
 	case p := <-c.queue:
 		return p, nil
 	default:
-		return nil, io.EOF
 	}
+	if c.vanished.Load() {
+		return nil, errVanished
+	}
+	return nil, io.EOF
 }
 
 // Close implements link. It returns after the last goroutine has ended.
@@ -172,15 +208,16 @@ func (c *receiver) stop() {
 	})
 }
 
-// Stats implements link.
+// Stats implements link. Packets count with their headers, and those that wait with what they cost: there may be nothing in them.
 func (c *receiver) Stats(s *gosrt.Statistics) {
 	r := c.recv.Stats()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Accumulated = gosrt.StatisticsAccumulated{
-		PktRecv: r.Pkt, PktRecvLoss: r.PktLoss, PktRecvRetrans: r.PktRetrans, PktRecvDrop: r.PktDrop, PktRecvUndecrypt: c.bad, ByteRecv: r.Byte,
+		PktRecv: r.Pkt, PktRecvLoss: r.PktLoss, PktRecvRetrans: r.PktRetrans, PktRecvDrop: r.PktDrop + c.far, PktRecvUndecrypt: c.bad,
+		ByteRecv: r.Byte + r.Pkt*(gosrt.UDP_HEADER_SIZE+gosrt.SRT_HEADER_SIZE),
 	}
-	s.Instantaneous = gosrt.StatisticsInstantaneous{MsRTT: c.rtt / 1000, ByteRecvBuf: r.ByteBuf, MsRecvTsbPdDelay: c.delay / 1000}
+	s.Instantaneous = gosrt.StatisticsInstantaneous{MsRTT: c.rtt / 1000, ByteRecvBuf: r.ByteBuf + r.PktBuf*packetCost, MsRecvTsbPdDelay: c.delay / 1000}
 }
 
 // tick has the receiver acknowledge and deliver, and notices a peer that is gone.
@@ -195,6 +232,7 @@ func (c *receiver) tick() {
 			now := c.now()
 			c.recv.Tick(uint64(now))
 			if now-c.heard.Load() > peerTimeout.Microseconds() {
+				c.vanished.Store(true)
 				c.stop()
 			}
 		}
@@ -219,6 +257,13 @@ func (c *receiver) data(p packet.Packet) {
 		p.Decommission()
 		return
 	}
+	if n := h.PacketSequenceNumber.Val(); !c.follows(n) {
+		c.mu.Lock()
+		c.far++
+		c.mu.Unlock()
+		p.Decommission()
+		return
+	}
 	if c.keys != nil {
 		if c.keys.EncryptOrDecryptPayload(p.Data(), h.KeyBaseEncryptionFlag, h.PacketSequenceNumber.Val()) != nil {
 			c.mu.Lock()
@@ -232,12 +277,26 @@ func (c *receiver) data(p packet.Packet) {
 	c.recv.Push(p)
 }
 
+// follows tells whether a number may be of this stream, and notes the highest.
+func (c *receiver) follows(n uint32) bool {
+	ahead := (n - c.top) & packet.MAX_SEQUENCENUMBER
+	if ahead > packet.MAX_SEQUENCENUMBER/2 { // from before
+		return true
+	}
+	if ahead > farAhead {
+		return false
+	}
+	c.top = n
+	return true
+}
+
 // control acts on a control packet.
 func (c *receiver) control(p packet.Packet) {
 	h := p.Header()
 	switch h.ControlType {
 	case packet.CTRLTYPE_SHUTDOWN:
 		// What waits for its time is the show's last moments.
+		c.ending.Store(true)
 		c.recv.Tick(uint64(c.now() + endOfTime))
 		c.stop()
 	case packet.CTRLTYPE_ACKACK:
@@ -252,10 +311,22 @@ func (c *receiver) control(p packet.Packet) {
 // newKeys takes keys that the sender is about to change to (6.1.6), and says so.
 func (c *receiver) newKeys(p packet.Packet) {
 	var km packet.CIFKeyMaterialExtension
-	if c.keys == nil || p.UnmarshalCIF(&km) != nil || km.Error != 0 || c.keys.UnmarshalKM(&km, c.secret) != nil {
+	if c.keys == nil || p.UnmarshalCIF(&km) != nil || km.Error != 0 {
 		return
 	}
+	if !bytes.Equal(km.Wrap, c.wrapped) { // else it did not get the answer
+		if !c.changes.Take(time.Now(), keysRate, keysAtOnce) || !c.unwrap(&km) {
+			return
+		}
+		c.wrapped = bytes.Clone(km.Wrap)
+	}
 	c.send(packet.CTRLTYPE_USER, packet.EXTTYPE_KMRSP, 0, &km)
+}
+
+// unwrap takes keys, unless they are not in order: what gosrt then leaves behind decrypts nothing.
+func (c *receiver) unwrap(km *packet.CIFKeyMaterialExtension) bool {
+	try, err := crypto.New(int(km.KLen))
+	return err == nil && try.UnmarshalKM(km, c.secret) == nil && c.keys.UnmarshalKM(km, c.secret) == nil
 }
 
 // measure takes the round-trip time of an acknowledgement (4.10).
@@ -287,7 +358,7 @@ func (c *receiver) sendACK(next circular.Number, lite bool) {
 		c.acks[number%uint32(len(c.acks))] = ackTime{number, time.Now()}
 		cif.RTT, cif.RTTVar = uint32(c.rtt), uint32(c.rttBy)
 		c.mu.Unlock()
-		cif.AvailableBufferSize = queued
+		cif.AvailableBufferSize = window
 		cif.PacketsReceivingRate, cif.ReceivingRate, cif.EstimatedLinkCapacity = uint32(pps), uint32(bps), uint32(capacity)
 	}
 	c.send(packet.CTRLTYPE_ACK, 0, number, &cif)

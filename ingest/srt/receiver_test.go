@@ -10,7 +10,7 @@ import (
 func TestPeerClock(t *testing.T) {
 	t.Parallel()
 	for _, ppm := range []int64{-100, -50, 0, 50, 100} {
-		const step, delay = 4000, 30_000 // microseconds
+		const step, delay = 20_000, 30_000 // microseconds
 		first := uint32(0xFFFF_0000)
 		c := peerClock{base: clockOrigin + delay - int64(first), last: int64(first)}
 		for i := range int64(4 * 3600 * 1_000_000 / step) {

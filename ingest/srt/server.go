@@ -14,7 +14,20 @@ import (
 	gosrt "github.com/datarhei/gosrt"
 
 	"pushcart/ingest"
+	"pushcart/ingest/feed"
 )
+
+// Warnings about those who are not let in, at once and a second; more of them are for debugging.
+const (
+	warningsAtOnce = 50
+	warningsRate   = 1
+)
+
+// codeCrypto is SRT_REJ_CRYPTO of libsrt: another way of encrypting.
+const codeCrypto gosrt.RejectionReason = 1017
+
+// AES-CTR in key material (draft-sharabayko-srt-01 3.2.2).
+const cipherCTR = 2
 
 // Server takes publishers' connections.
 type Server struct {
@@ -26,6 +39,7 @@ type Server struct {
 
 	mu        sync.Mutex // guards what follows, and sessions against the end
 	closing   bool
+	warned    feed.Meter
 	open      int
 	addresses map[netip.Addr]int
 }
@@ -116,6 +130,7 @@ func (s *Server) survive(ctx context.Context, req *request, remote netip.AddrPor
 		if fault := recover(); fault != nil {
 			s.opt.Log.Error("srt: a fault of this server's ended a connection; please report it", "remote", remote,
 				"panic", fault, "stack", string(debug.Stack()))
+			req.forget()
 			how, err = resultPanic, errPanic
 		}
 	}()
@@ -179,7 +194,7 @@ func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort)
 	id, how, no := s.judge(req)
 	if no != nil {
 		s.metrics.refused(no.reason)
-		s.opt.Log.Warn("srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
+		s.opt.Log.Log(ctx, s.loudness(), "srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
 		req.reject(no.code)
 		return how, errors.New(no.sentence)
 	}
@@ -207,6 +222,16 @@ func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort)
 	}
 	x.log.Log(context.WithoutCancel(ctx), level, "srt: session ended", "result", string(how), "reason", err)
 	return how, err
+}
+
+// loudness is the level for what somebody is told who may be anybody: who asks again and again does not fill the log.
+func (s *Server) loudness() slog.Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.warned.Take(s.opt.Now(), warningsRate, warningsAtOnce) {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 // judge looks at what a request says, cheap things first.
@@ -243,6 +268,8 @@ func (s *Server) unlock(req *request) *rejection {
 		return reject(gosrt.REJ_UNSECURE, "The encoder encrypts, and the server has no passphrase: take it out of the encoder, or set it in the server's configuration.")
 	case !wanted:
 		return nil
+	case req.cif.SRTKM.Cipher != cipherCTR || req.cif.SRTKM.Authentication != 0:
+		return reject(codeCrypto, "The encoder encrypts in another mode than AES-CTR: set its crypto mode to AES-CTR.")
 	}
 	if req.unlock(s.opt.Passphrase) != nil {
 		return reject(gosrt.REJ_BADSECRET, "The encoder's passphrase is wrong: set the server's in it.")

@@ -29,7 +29,7 @@ const (
 
 // link is a connection that brings packets.
 type link interface {
-	// ReadPacket waits for the next packet in order, or for the end.
+	// ReadPacket waits for the next packet in order, or for the end: io.EOF after a good-bye, errVanished without one.
 	ReadPacket() (packet.Packet, error)
 	Stats(*gosrt.Statistics)
 	Close() error
@@ -60,6 +60,9 @@ func (s *session) kick(r *ingest.Refusal) {
 	}
 }
 
+// errVanished is a peer of whom nothing came any more.
+var errVanished = errors.New("the connection broke")
+
 // errGone is a peer that said good-bye.
 var errGone = errors.New("the connection was closed")
 
@@ -78,7 +81,7 @@ func (s *session) run(ctx context.Context, l link) (result, error) {
 	l.Close()
 	if r := s.kicked.Load(); r != nil {
 		err = r
-	} else if errors.Is(err, errGone) && w.silent >= peerTimeout-watchEvery {
+	} else if errors.Is(err, errVanished) {
 		err = ingest.Refuse(ingest.ReasonIdle, "The connection broke: nothing came for %d seconds. Check the encoder's network.", int(peerTimeout.Seconds()))
 	}
 	if errors.Is(err, errGone) {
@@ -106,8 +109,9 @@ func (s *session) run(ctx context.Context, l link) (result, error) {
 
 // read takes the packets of the link.
 func (s *session) read(l link) (err error) {
+	media := feed.New(feed.Options{Publication: s.pub, Log: s.log, Now: s.opt.Now})
 	reader := ts.NewReader(ts.Options{
-		Feed:        feed.New(feed.Options{Publication: s.pub, Log: s.log, Now: s.opt.Now}),
+		Feed:        media,
 		Publication: s.pub, Log: s.log, MaxUnit: s.opt.Limits().withDefaults().MaxUnitSize,
 	})
 	defer func() {
@@ -117,6 +121,7 @@ func (s *session) read(l link) (err error) {
 		}
 		s.metrics.faults(reader.Stats())
 	}()
+	defer media.Flush() // commands whose pictures do not come any more
 	var next uint32
 	for first := true; ; first = false {
 		p, err := l.ReadPacket()
@@ -149,11 +154,9 @@ func (s *session) read(l link) (err error) {
 type watcher struct {
 	session *session
 	link    link
-	silent  time.Duration // for how long nothing has come, at the end
 
 	stats    gosrt.Statistics
 	started  time.Time
-	heardAt  time.Time // when a data packet came
 	mediaAt  time.Time // when a frame was handed on
 	media    uint64
 	level    float64 // bits above the rate limit: a bucket that leaks at MaxBitrate
@@ -164,7 +167,7 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context, over <-chan struct{}) {
 	s := w.session
 	now := s.opt.Now()
-	w.started, w.heardAt, w.mediaAt, w.lookedAt = now, now, now, now
+	w.started, w.mediaAt, w.lookedAt = now, now, now
 	defer w.finish()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -192,10 +195,6 @@ func (w *watcher) finish() {
 	before := w.stats.Accumulated
 	w.link.Stats(&w.stats)
 	w.session.metrics.traffic(&before, &w.stats.Accumulated)
-	if w.stats.Accumulated.PktRecv > before.PktRecv {
-		w.heardAt = w.session.opt.Now()
-	}
-	w.silent = w.session.opt.Now().Sub(w.heardAt)
 	if w.stats.Accumulated.PktRecv > 0 {
 		w.session.metrics.rtt.Observe(w.stats.Instantaneous.MsRTT / 1000)
 	}
@@ -209,9 +208,6 @@ func (w *watcher) look(now time.Time) *ingest.Refusal {
 	w.link.Stats(&w.stats)
 	a, in := &w.stats.Accumulated, &w.stats.Instantaneous
 	s.metrics.traffic(&before, a)
-	if a.PktRecv > before.PktRecv {
-		w.heardAt = now
-	}
 	if m := s.media.Load(); m != w.media {
 		w.media, w.mediaAt = m, now
 	}

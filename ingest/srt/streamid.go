@@ -49,14 +49,22 @@ func badRequest(sentence string) *rejection {
 	return &rejection{gosrt.REJX_BAD_REQUEST, ingest.ReasonBadName, sentence + " " + howTo}
 }
 
-// readIdentifier takes a stream identifier apart.
+// readIdentifier takes a stream identifier apart. Who escapes it for a URL may have it sent with the escapes: ffmpeg hands a
+// parameter on as it stands there. They are looked at where it makes no sense as it is.
 func readIdentifier(id string) (i identifier, no *rejection) {
-	// ffmpeg hands a URL's parameter on as it stands there, escapes and all.
-	if strings.Contains(id, "%") && !strings.ContainsAny(id, "/:") {
-		if plain, err := url.PathUnescape(id); err == nil {
-			id = plain
+	i, no = readUnescaped(id)
+	if no == nil && !strings.Contains(i.name, "%") {
+		return i, nil
+	}
+	if plain, err := url.PathUnescape(id); err == nil && plain != id {
+		if j, not := readUnescaped(plain); not == nil {
+			return j, nil
 		}
 	}
+	return i, no
+}
+
+func readUnescaped(id string) (i identifier, no *rejection) {
 	switch {
 	case id == "":
 		return i, badRequest("There is no stream identifier.")

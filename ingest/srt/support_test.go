@@ -191,7 +191,7 @@ func ended(t testing.TB, p *fakePub) error {
 func dial(addr, streamID string, change func(*gosrt.Config)) (gosrt.Conn, error) {
 	c := gosrt.DefaultConfig()
 	c.StreamId = streamID
-	c.ConnectionTimeout = 2 * time.Second
+	c.ConnectionTimeout = 10 * time.Second
 	if change != nil {
 		change(&c)
 	}

@@ -10,6 +10,8 @@ const mostCarried = 16 << 10
 
 // framer finds the frames of a coding.
 type framer interface {
+	// size of the frame at the front of b, which is not empty, as frame has it.
+	size(b []byte) int
 	// next looks at the front of b, which is not empty. It makes the track when it sees what it is.
 	next(b []byte) frame
 }
@@ -37,6 +39,7 @@ type audio struct {
 	carried []byte
 	at      float64 // time of the next frame
 	timed   bool
+	sure    bool // a frame begins where the last one ended
 }
 
 func (a *audio) unit(payload []byte, t times) error {
@@ -51,7 +54,10 @@ func (a *audio) unit(payload []byte, t times) error {
 		if pending && before <= 0 {
 			a.at, a.timed, pending = float64(a.r.clock.follow(t.pts)), true, false
 		}
-		f := a.frames.next(b)
+		f := frame{size: -1}
+		if a.sure || a.begins(b) {
+			f = a.frames.next(b)
+		}
 		if f.err != nil {
 			return f.err
 		}
@@ -63,10 +69,11 @@ func (a *audio) unit(payload []byte, t times) error {
 			if !torn {
 				a.drop(ingest.DropDamaged)
 			}
-			torn = true
+			torn, a.sure = true, false
 			b, before = b[n:], before-n
 			continue
 		}
+		a.sure = true
 		b, before = b[f.size:], before-f.size
 		if f.damaged {
 			a.drop(ingest.DropDamaged)
@@ -84,6 +91,17 @@ func (a *audio) unit(payload []byte, t times) error {
 	}
 	a.carried = append(a.carried[:0], b...)
 	return nil
+}
+
+// begins tells whether a frame begins in front, which a few bits alone do not show in the middle of damage: another one, or
+// nothing, is where it ends.
+func (a *audio) begins(b []byte) bool {
+	n := a.frames.size(b)
+	if n <= 0 || n >= len(b) {
+		return n >= 0
+	}
+	rest := b[n:]
+	return rest[0] == b[0] && (len(rest) < 2 || (rest[1]^b[1])&0xE0 == 0)
 }
 
 func (a *audio) write(f frame) error {
@@ -109,7 +127,7 @@ func resync(b []byte) int {
 
 // lost drops a frame too of which the rest is missing.
 func (a *audio) lost(reason ingest.DropReason) {
-	a.carried, a.timed = a.carried[:0], false
+	a.carried, a.timed, a.sure = a.carried[:0], false, false
 	a.drop(reason)
 }
 
@@ -135,23 +153,33 @@ type adts struct {
 
 var adtsRates = [16]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
 
-func (d *adts) next(b []byte) (f frame) {
+// adtsHead is the size of the head of a frame.
+func adtsHead(b []byte) int { return 9 - 2*int(b[1]&1) }
+
+func (d *adts) size(b []byte) int {
 	if len(b) < 7 {
 		if b[0] != 0xFF {
-			f.size = -1
+			return -1
 		}
-		return f
+		return 0
 	}
-	rate := adtsRates[b[2]>>2&15]
 	n := int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5]>>5)
-	head := 9 - 2*int(b[1]&1)
-	if b[0] != 0xFF || b[1]&0xF6 != 0xF0 || rate == 0 || n < head {
-		return frame{size: -1}
+	if b[0] != 0xFF || b[1]&0xF6 != 0xF0 || adtsRates[b[2]>>2&15] == 0 || n < adtsHead(b) {
+		return -1
 	}
 	if len(b) < n {
-		return f
+		return 0
 	}
-	f = frame{size: n, duration: 1024 * 90000 / float64(rate)}
+	return n
+}
+
+func (d *adts) next(b []byte) (f frame) {
+	n := d.size(b)
+	if n <= 0 {
+		return frame{size: n}
+	}
+	head := adtsHead(b)
+	f = frame{size: n, duration: 1024 * 90000 / float64(adtsRates[b[2]>>2&15])}
 	if b[6]&3 != 0 { // several blocks with a table in front of them: nobody makes these
 		f.duration *= float64(b[6]&3 + 1)
 		f.damaged = true
@@ -183,29 +211,44 @@ var (
 	}
 )
 
-func (m *mpegAudio) next(b []byte) (f frame) {
+// layer3 tells whether a head is of layer III, and what is in it.
+func layer3(b []byte) (samples, rate, bitrate int, ok bool) {
+	low := int(^b[1] >> 3 & 1)
+	return 1152 >> low, layer3Rates[low][b[2]>>2&3], layer3Bitrates[low][b[2]>>4], b[1]>>1&3 == 1
+}
+
+func (m *mpegAudio) size(b []byte) int {
 	if len(b) < 4 {
 		if b[0] != 0xFF {
-			f.size = -1
+			return -1
 		}
-		return f
+		return 0
 	}
-	if b[0] != 0xFF || b[1]&0xF0 != 0xF0 {
-		return frame{size: -1}
+	samples, rate, bitrate, ok := layer3(b)
+	switch {
+	case b[0] != 0xFF || b[1]&0xF0 != 0xF0:
+		return -1
+	case !ok:
+		return len(b)
+	case rate == 0 || bitrate == 0:
+		return -1
 	}
-	if b[1]>>1&3 != 1 {
-		m.a.r.say("MPEG audio of layer I or II is left out: set the encoder to AAC.")
-		return frame{size: len(b)}
-	}
-	low := int(^b[1] >> 3 & 1)
-	rate, bitrate := layer3Rates[low][b[2]>>2&3], layer3Bitrates[low][b[2]>>4]
-	if rate == 0 || bitrate == 0 {
-		return frame{size: -1}
-	}
-	samples := 1152 >> low
 	n := samples/8*1000*bitrate/rate + int(b[2]>>1&1)
 	if len(b) < n {
-		return f
+		return 0
+	}
+	return n
+}
+
+func (m *mpegAudio) next(b []byte) (f frame) {
+	n := m.size(b)
+	if n <= 0 {
+		return frame{size: n}
+	}
+	samples, rate, _, ok := layer3(b)
+	if !ok {
+		m.a.r.say("MPEG audio of layer I or II is left out: set the encoder to AAC.")
+		return frame{size: n}
 	}
 	return frame{size: n, payload: b[:n], duration: float64(samples) * 90000 / float64(rate)}
 }

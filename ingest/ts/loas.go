@@ -21,16 +21,24 @@ type loas struct {
 	config []byte // AudioSpecificConfig of the present track
 }
 
-func (l *loas) next(b []byte) (f frame) {
+func (l *loas) size(b []byte) int {
 	if b[0] != 0x56 || len(b) > 1 && b[1]&0xE0 != 0xE0 {
-		return frame{size: -1}
+		return -1
 	}
 	if len(b) < 3 {
-		return f
+		return 0
 	}
 	n := 3 + (int(b[1]&0x1F)<<8 | int(b[2]))
 	if len(b) < n {
-		return f
+		return 0
+	}
+	return n
+}
+
+func (l *loas) next(b []byte) (f frame) {
+	n := l.size(b)
+	if n <= 0 {
+		return frame{size: n}
 	}
 	f.size = n
 	e := mpeg4audio.AudioMuxElement{MuxConfigPresent: true, StreamMuxConfig: l.mux}

@@ -13,18 +13,24 @@ import (
 // in which size is a sum of bytes that goes on as long as they are 255.
 type opus struct{}
 
-func (o opus) next(b []byte) (f frame) {
+func (o opus) size(b []byte) int {
+	_, size := o.measure(b)
+	return size
+}
+
+// measure finds where the packet is behind its control header, and how long both are together.
+func (o opus) measure(b []byte) (at, whole int) {
 	if len(b) < 3 {
-		return f
+		return 0, 0
 	}
 	head := binary.BigEndian.Uint16(b)
 	if head>>5 != 0x3FF {
-		return frame{size: -1}
+		return 0, -1
 	}
 	at, size := 2, 0
 	for {
 		if at == len(b) {
-			return f
+			return 0, 0
 		}
 		size += int(b[at])
 		at++
@@ -39,20 +45,28 @@ func (o opus) next(b []byte) (f frame) {
 	}
 	if head&0x04 != 0 {
 		if at >= len(b) {
-			return f
+			return 0, 0
 		}
 		at += 1 + int(b[at])
 	}
 	if len(b) < at+size {
-		return f
+		return 0, 0
 	}
-	f = frame{size: at + size}
-	samples, err := codec.OpusDuration(b[at : at+size])
+	return at, at + size
+}
+
+func (o opus) next(b []byte) (f frame) {
+	at, n := o.measure(b)
+	if n <= 0 {
+		return frame{size: n}
+	}
+	f = frame{size: n}
+	samples, err := codec.OpusDuration(b[at:n])
 	if err != nil {
 		f.damaged = true
 		return f
 	}
-	f.payload, f.duration = b[at:at+size], float64(samples)*90000/48000
+	f.payload, f.duration = b[at:n], float64(samples)*90000/48000
 	return f
 }
 

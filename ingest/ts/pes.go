@@ -58,6 +58,10 @@ const (
 	trustStuffing = 25
 	// distrustStuffing tells a sender that stuffs in the middle, for good.
 	distrustStuffing = -1
+	// trustLength is after how many PES in a row, each with a time and a length, the length is taken for the picture's; longLength
+	// is from what length on it never is, since no PES can have more than 65,535 bytes.
+	trustLength = 25
+	longLength  = 60_000
 	// pesRoom is the first capacity of a buffer.
 	pesRoom = 16 << 10
 )
@@ -65,7 +69,8 @@ const (
 // assembly puts PES packets together out of one PID's payloads. A PES without a length, as most video has it, would be known
 // to be complete only when the next one starts, which is a whole picture later. But the last packet of a PES has to be
 // stuffed, since the next begins with a packet of its own: once a sender was seen to stuff there and nowhere else, that is
-// taken for the end. One PES in 184 fills its last packet and needs no stuffing; it waits for the next.
+// taken for the end, if there are as many slices as in all the pictures before. One PES in 184 fills its last packet and needs
+// no stuffing; it waits for the next. A picture in several PES has a time in the first one only.
 type assembly struct {
 	buf     []byte
 	open    bool // a PES has begun, and is not finished
@@ -74,6 +79,8 @@ type assembly struct {
 	stuffed int  // packets of the open one that were stuffed
 	last    bool // of them, the last one
 	trust   int  // PES in a row that ended with stuffing, or distrustStuffing
+	slices  int  // in each of them
+	apart   int  // PES in a row that had a length and were a picture each, or distrustStuffing
 }
 
 // wanted is the length of the PES with its head, 0 when that is not known.
@@ -96,8 +103,27 @@ func (a *assembly) add(p *packet) (complete bool) {
 	if n := a.wanted(); n != 0 {
 		return len(a.buf) >= n
 	}
-	a.early = p.stuffed && a.trust >= trustStuffing && len(a.buf) >= pesHead
+	a.early = p.stuffed && a.stuffed == 1 && a.trust >= trustStuffing && len(a.buf) >= pesHead
 	return a.early
+}
+
+// consists notes how many slices the open PES has, which is complete.
+func (a *assembly) consists(slices int) {
+	if slices != a.slices {
+		a.slices, a.trust = slices, 0
+	}
+}
+
+// goOn makes the open PES one without a length, which goes on in another.
+func (a *assembly) goOn() {
+	if n := a.wanted(); n != 0 {
+		if len(a.buf) < n {
+			a.damaged = true
+		}
+		a.buf = a.buf[:min(n, len(a.buf))]
+		a.buf[4], a.buf[5] = 0, 0
+	}
+	a.trust, a.apart = distrustStuffing, distrustStuffing
 }
 
 // begin opens a PES.
@@ -113,13 +139,16 @@ func (a *assembly) end() []byte {
 		whole = whole && len(a.buf) >= n
 		if whole {
 			a.buf = a.buf[:n]
+			if a.apart != distrustStuffing {
+				a.apart = min(a.apart+1, trustLength)
+			}
 		}
 	} else if whole && a.trust != distrustStuffing {
 		switch {
 		case a.last && a.stuffed == 1:
 			a.trust = min(a.trust+1, trustStuffing)
-		case a.stuffed > 0:
-			a.trust = 0
+		case a.stuffed > 0: // it may end anywhere
+			a.trust = distrustStuffing
 		}
 	}
 	a.open = false

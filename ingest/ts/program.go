@@ -343,6 +343,7 @@ func (r *Reader) line(w wish, number int) (*line, error) {
 			return nil, err
 		}
 		l.out = out
+		l.video, _ = out.(*video)
 	}
 	r.listen(l)
 	return l, nil

@@ -58,7 +58,9 @@ type Reader struct {
 	clock   clock
 	stats   Stats
 	media   uint64
-	held    int // capacity of the lines' buffers
+	held    int   // capacity of the lines' buffers
+	ending  *line // whose picture is taken for complete, if the next packet is not of it too
+	careful bool  // pictures wait for the next one to begin
 
 	part    [packetSize]byte // of a packet that came cut
 	partial int
@@ -77,8 +79,9 @@ type line struct {
 	sections *sections
 	section  func([]byte) error
 
-	pes assembly
-	out consumer
+	pes   assembly
+	out   consumer
+	video *video // out, where it is one
 }
 
 // consumer takes the PES of a stream.
@@ -109,6 +112,23 @@ func (r *Reader) Stats() Stats {
 // Write takes bytes as they come, which need not be whole packets. They are lent for the call. An error is a *ingest.Refusal
 // and ends the session.
 func (r *Reader) Write(b []byte) error {
+	if err := r.read(b); err != nil {
+		return err
+	}
+	return r.ended()
+}
+
+// ended hands on the picture that was taken for complete.
+func (r *Reader) ended() error {
+	l := r.ending
+	if r.ending = nil; l == nil {
+		return nil
+	}
+	l.pes.early = true
+	return r.finish(l)
+}
+
+func (r *Reader) read(b []byte) error {
 	if r.partial > 0 {
 		n := copy(r.part[r.partial:], b)
 		b = b[n:]
@@ -187,6 +207,11 @@ func (r *Reader) packet(b []byte) error {
 	r.garbage = 0
 	r.stats.Packets++
 	p := readPacket(b)
+	if l := r.ending; l != nil && l.pid == p.pid && p.hasPayload && !p.start {
+		r.ending, l.pes.trust = nil, distrustStuffing
+	} else if err := r.ended(); err != nil {
+		return err
+	}
 	i := r.index[p.pid]
 	if i == 0 {
 		return nil
@@ -251,6 +276,11 @@ func (r *Reader) gap(l *line) {
 // pes takes a packet of a stream.
 func (r *Reader) pes(l *line, p *packet) error {
 	if p.start {
+		if rest, ok := r.goesOn(l, p); ok {
+			l.pes.goOn()
+			p.payload, p.start = rest, false
+			return r.more(l, p)
+		}
 		if l.pes.open {
 			if err := r.finish(l); err != nil {
 				return err
@@ -265,13 +295,42 @@ func (r *Reader) pes(l *line, p *packet) error {
 		}
 		return nil
 	}
+	return r.more(l, p)
+}
+
+// goesOn tells whether a PES has the rest of the picture that is open.
+func (r *Reader) goesOn(l *line, p *packet) (rest []byte, ok bool) {
+	if l.video == nil || !l.pes.open {
+		return nil, false
+	}
+	return l.video.goesOn(p.payload)
+}
+
+// more takes a packet of the PES that is open.
+func (r *Reader) more(l *line, p *packet) error {
 	if !r.room(l, len(p.payload)) {
 		return ingest.Refuse(ingest.ReasonLimit, "A picture has more than %d bytes: lower the encoder's bit rate or its quality limit.", r.opt.MaxUnit)
 	}
-	if l.pes.add(p) {
+	if l.pes.add(p) && (l.video == nil || r.complete(l)) {
 		return r.finish(l)
 	}
 	return nil
+}
+
+// complete tells whether what looks like the whole of a picture is taken for it.
+func (r *Reader) complete(l *line) bool {
+	a := &l.pes
+	if r.careful {
+		a.early = false
+		return false
+	}
+	if a.wanted() != 0 {
+		return a.apart >= trustLength && len(a.buf) < longLength
+	}
+	if a.early = false; a.slices > 0 && l.video.slices(a.buf) == a.slices {
+		r.ending = l
+	}
+	return false
 }
 
 // room makes room for n bytes more in the PES that is open.
@@ -294,6 +353,9 @@ func (r *Reader) room(l *line, n int) bool {
 // finish hands the PES on that is open.
 func (r *Reader) finish(l *line) error {
 	told := l.pes.damaged // the gap was
+	if l.video != nil && !told && l.pes.wanted() == 0 && !l.pes.early && l.pes.trust != distrustStuffing {
+		l.pes.consists(l.video.slices(l.pes.buf))
+	}
 	b := l.pes.end()
 	payload, t, ok := readPES(b)
 	if !ok {
@@ -314,6 +376,9 @@ func (r *Reader) listen(l *line) {
 
 // forget takes lines out for which gone is true.
 func (r *Reader) forget(gone func(*line) bool) {
+	if r.ending != nil && gone(r.ending) {
+		r.ending = nil
+	}
 	keep := r.lines[:0:0]
 	for _, l := range r.lines {
 		r.index[l.pid] = 0
