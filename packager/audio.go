@@ -27,6 +27,7 @@ func (p *Packager) leadByAudio(r *rendition) bool {
 		p.stall(w, at)
 		return true
 	}
+	r.cuts = r.cuts[:0] // of an era without it
 	w := p.audioWriter(r, f, init)
 	w.restart(at)
 	p.lead = w
@@ -61,16 +62,15 @@ func (p *Packager) audioFrame(r *rendition, f *stream.Frame) {
 			return
 		}
 	}
-	if w.interval = f.Duration; w.interval <= 0 {
-		w.interval = int64(f.Track.FrameSamples)
+	if w.interval <= 0 {
+		w.interval = max(1, f.Duration, int64(f.Track.FrameSamples))
 	}
 	if w == p.lead {
 		p.leadAudio(w, f, at)
 		return
 	}
-	if hasSilence(w.track) && w.started && at-w.reached() > length*3/2 {
-		p.silence(r, at)
-		w.interval = max(f.Duration, int64(f.Track.FrameSamples))
+	if hasSilence(w.track) && w.started {
+		p.silence(r, at+w.spare(length))
 	}
 	for len(r.cuts) > 0 && at+length/2+w.lean() >= r.cuts[0].at {
 		p.enterCut(r, at)
@@ -111,12 +111,10 @@ func (w *writer) lean() window.Ticks {
 	}
 }
 
-// hole is how late a frame must be for the time before it to be a gap.
-func (p *Packager) hole(w *writer) window.Ticks {
-	if p.target > 0 {
-		return p.target
-	}
-	return inTicks(w.frameTicks(), w.track)
+// spare is how far frames of silence may reach into the time of a frame of the given length that comes behind them: by as much
+// as it may come late.
+func (w *writer) spare(length window.Ticks) window.Ticks {
+	return min(length, inTicks(int64(w.track.SilenceSamples), w.track)) / 2
 }
 
 // changeAudio takes an audio rendition to f's track; nil while that must wait.
@@ -147,25 +145,29 @@ func (p *Packager) changeAudio(r *rendition, f *stream.Frame) *writer {
 	return w
 }
 
-// place adds a frame to the following or leading audio rendition.
+// patch is how much missing sound the samples around it make up for, by lasting longer: the next frame has the given length.
+func (w *writer) patch(length window.Ticks) window.Ticks {
+	return max(length, inTicks(max(w.frameTicks(), int64(w.track.SilenceSamples)), w.track))
+}
+
+// place adds a frame to the following or leading audio rendition. Where frames are missing in front of it that nothing stood in
+// for, the one before them lasts longer, or this one begins sooner in decoding time: media have no hole that is not announced.
 func (p *Packager) place(w *writer, f *stream.Frame, at window.Ticks) {
-	length := inTicks(w.frameTicks(), w.track)
+	length := inTicks(f.Duration, f.Track)
 	if w.open() {
 		next := w.lastDTS + w.frameTicks()
 		here := inTicks(next, w.track)
-		if at-here > length/2 || p.target > 0 && at+length > w.end+p.target+window.Rate/1000 && w.full(at) {
+		if at-here > length/2 {
+			next, here = f.DTS, at
+		}
+		if p.target > 0 && at+length > w.end+p.target+window.Rate/1000 && w.full(here) {
 			w.close(here, next)
 		}
 	}
-	if !w.open() {
-		if at-w.end > length && w.started {
-			w.gap(at)
-		}
-		// Following a drifting clock moves frames by a few ticks: those go into offsets, as for video. A hole does not.
-		if w.fresh || abs(f.DTS-w.decode) > int64(f.Track.ClockRate/100) {
-			w.decode, w.fresh = f.DTS, false
-		}
+	if !w.open() && w.started && at-w.end > w.patch(length) {
+		w.gap(at)
 	}
+	w.interval = max(1, f.Duration)
 	w.add(f)
 	p.closeAfter(w)
 }
@@ -176,7 +178,10 @@ func (p *Packager) leadAudio(w *writer, f *stream.Frame, at window.Ticks) {
 		p.opt.Metrics.drop(dropLate)
 		return
 	}
-	if at-w.reached() > p.hole(w) {
+	if w.started && hasSilence(w.track) {
+		p.silenceLead(w, at+w.spare(inTicks(f.Duration, f.Track)))
+	}
+	if p.target > 0 && at-w.reached() > p.target {
 		w.flush()
 		p.gapLead(w, at)
 	}
@@ -199,8 +204,12 @@ func (p *Packager) leadOn(w *writer, until window.Ticks) {
 		p.gapLead(w, until+p.target)
 		return
 	}
-	w.interval = int64(w.track.SilenceSamples)
-	for w.reached() <= until {
+	p.silenceLead(w, until+inTicks(int64(w.track.SilenceSamples), w.track)-1)
+}
+
+// silenceLead fills leading audio with silence until the given time.
+func (p *Packager) silenceLead(w *writer, until window.Ticks) {
+	for w.reached()+inTicks(int64(w.track.SilenceSamples), w.track) <= until {
 		p.leadAudio(w, w.own.silent(w.dtsAfter()), w.reached())
 		p.opt.Metrics.silence.Inc()
 	}

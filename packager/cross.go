@@ -22,18 +22,25 @@ func (p *Packager) enterCut(r *rendition, at window.Ticks) {
 	w, c := r.w, r.cuts[0]
 	here, frame := r.boundary(c)-r.offset, inTicks(w.frameTicks(), w.track)
 	if w.started {
+		until := here // what comes before the boundary lasts as long
+		if !r.video {
+			until = min(here, at)
+		}
 		if w.open() {
 			next := w.lastDTS + w.frameTicks()
-			if r.video { // the last picture stays until the next one
-				if abs(at-inTicks(next, w.track)) > frame {
-					at = here
-				}
+			switch end := inTicks(next, w.track); {
+			case r.video && abs(at-end) > frame:
+				at = here
+				fallthrough
+			case r.video: // the last picture stays until the next one
 				next = max(stream.Rescale(at, window.Rate, w.track.ClockRate), w.lastDTS+1)
+			case until-end > frame/2:
+				next = stream.Rescale(until, window.Rate, w.track.ClockRate)
 			}
 			w.close(inTicks(next, w.track), next)
 		}
-		if here-w.end > frame {
-			w.gap(here)
+		if until-w.end > w.patch(frame) {
+			w.gap(until)
 		}
 		if w.pending != nil {
 			w.gap(max(here, w.end+1))
@@ -112,23 +119,41 @@ func (p *Packager) followPicture(r *rendition, f *stream.Frame) {
 	p.closeAfter(w)
 }
 
+// strayFor is how many segments a layer may have key frames at no boundary before it joins where it has one.
+const strayFor = 2
+
 // join makes a video rendition where its key frame is the first frame behind a boundary, so that players can start with all
-// that it has; nil before that.
+// that it has; nil before that. One that shows no key frame there, such as a camera's second stream, joins in mid segment, behind
+// a gap; its segments may begin with any picture.
 func (p *Packager) join(r *rendition, f *stream.Frame) *writer {
 	at := r.position(f)
 	r.trimCuts(at + r.early(f))
-	if !f.Key || len(r.cuts) == 0 || at+r.early(f) < r.cuts[0].frame || at-r.cuts[0].frame > r.length(f)/2 {
+	if !f.Key || len(r.cuts) == 0 || at+r.early(f) < r.cuts[0].frame {
+		return nil
+	}
+	msn := r.cuts[0].msn
+	if r.keyed == 0 {
+		r.keyed = msn
+	}
+	stray := at-r.cuts[0].frame > r.length(f)/2
+	if stray && (msn-r.keyed < strayFor || p.target == 0) {
 		return nil
 	}
 	init := p.init(r, f.Track)
 	if init == nil {
 		return nil
 	}
-	w := p.make(r, r.cuts[0].msn, inTicks(f.DTS, f.Track))
+	w := p.make(r, msn, inTicks(f.DTS, f.Track))
 	w.track, w.init = f.Track, p.out.AddInit(w.r, init)
 	w.predict(-1, f.DTS)
-	w.cue = p.cues.of(r.cuts[0].msn)
+	w.cue = p.cues.of(msn)
 	r.offset = inTicks(f.PTS-f.DTS, f.Track)
+	if stray {
+		p.out.Unaligned(w.r)
+		p.meet(r, f)
+		p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
+		w.gap(max(inTicks(r.moved(f.DTS, f.Track), f.Track), w.end+1))
+	}
 	return w
 }
 

@@ -147,13 +147,42 @@ func (p *Packager) closeAfter(w *writer) {
 	if p.target == 0 {
 		goal := window.FromDuration(p.opt.Settings.PartDuration)
 		known := w.measured > 0 || w.track.FrameRate > 0 || !w.r.Video
+		if slow := length > goal; w.r.Video && slow && w.measured-w.odd < surelySlow {
+			known = false
+		}
 		if !known || end-w.end < goal-length/2 {
 			return
 		}
 		p.settle(w)
+		if w.r.Video && end-w.end > p.target {
+			p.again(w)
+			return
+		}
 	}
 	if end-w.end+length > p.target && w.full(end) {
 		w.close(end, next)
+	}
+}
+
+// surelySlow is how many times in a row frames must have come further apart than parts are to last, before the PART-TARGET, which
+// is for the presentation's life, is chosen for that: one that comes late is a pause.
+const surelySlow = 2
+
+// again lays the frames of a first part that turned out to be too long into parts of the target that is known now.
+func (p *Packager) again(w *writer) {
+	samples, dts, pts, payload := w.samples, w.dts, w.pts, w.payload
+	w.samples, w.dts, w.pts, w.payload = nil, nil, nil, nil
+	w.fresh = true
+	for i, s := range samples {
+		f := stream.Frame{Track: w.track, DTS: dts[i], PTS: pts[i], Key: s.Key, Payload: payload[:s.Size]}
+		payload = payload[s.Size:]
+		at := inTicks(f.DTS, f.Track)
+		p.closeBefore(w, f.DTS, at)
+		if !w.open() && at-w.end >= p.target {
+			p.gapLead(w, at)
+		}
+		w.put(&f)
+		p.closeAfter(w)
 	}
 }
 

@@ -131,7 +131,7 @@ func (p *Packager) gap(r *rendition, until window.Ticks) {
 		if cut, ok := p.expectedCut(r); ok && cut > w.end {
 			end = min(end, cut) // where the next boundary is likely: preload hints tell of it
 		}
-		if end > until-r.offset {
+		if end > until-r.offset || end > w.latest() {
 			break
 		}
 		w.gap(end)

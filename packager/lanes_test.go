@@ -160,7 +160,8 @@ func (g *rig) judge(label any) {
 			}
 			want = want.Add(window.Duration(x.Duration))
 		}
-		if r.Video && len(s.Segments) > 0 && !s.Segments[0].Independent() {
+		first := slices.IndexFunc(s.Segments[0].Parts, func(p window.Part) bool { return !p.Gap })
+		if r.Video && first >= 0 && !s.Segments[0].Parts[first].Independent {
 			g.t.Errorf("%v: %s does not begin with a key frame", label, r.Name)
 		}
 		last := window.Ticks(math.MinInt64)

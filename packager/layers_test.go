@@ -93,9 +93,13 @@ func TestALateLayerJoinsAtABoundary(t *testing.T) {
 	all[1].gone = func(at float64) bool { return at < 7.3 }
 	all[2].gone = func(at float64) bool { return at < 0.9 }
 	all[2].phase = 13 // never with the others
+	all[2].off = 0
 	g.run(100, 20, all, func(at float64, _ *stream.Frame) {
-		if at > 1 && at < 1.1 && !slices.Equal(g.variantNames(), []string{"video"}) {
-			t.Fatalf("after a second, the variants are %v", g.variantNames())
+		switch got := g.variantNames(); {
+		case at < 2.5 && len(got) > 0:
+			t.Fatalf("after %.2f s, without two of three layers, the variants are %v", at, got)
+		case at > 2.9 && at < 4 && !slices.Equal(got, []string{"video"}):
+			t.Fatalf("after %.2f s, the variants are %v", at, got)
 		}
 	})
 	g.End()
@@ -104,11 +108,85 @@ func TestALateLayerJoinsAtABoundary(t *testing.T) {
 	if first := g.rendition("video-1").Segments[0].MSN; first != 1004 {
 		t.Errorf("the layer begins with %d", first)
 	}
-	if r := g.Presentation().Load().Rendition("video-2"); r != nil {
-		t.Errorf("a layer whose key frames are at no boundary is published: %d segments", len(r.Load().Segments))
-	}
-	if got := g.variantNames(); !slices.Equal(got, []string{"video-1", "video"}) {
+	g.judgeMedia("late", "video-1")
+	if got := g.variantNames(); !slices.Equal(got, []string{"video-2", "video-1", "video"}) {
 		t.Errorf("variants %v", got)
+	}
+}
+
+// TestAllLayersAreInTheFirstList, although one of them joins where the second segment begins.
+func TestAllLayersAreInTheFirstList(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	all := layers()
+	all[1].gone = func(at float64) bool { return at < 0.5 }
+	listed := 0.0
+	g.run(100, 5, all, func(at float64, _ *stream.Frame) {
+		if got := g.variantNames(); len(got) > 0 && len(got) < 3 {
+			t.Fatalf("after %.2f s, the variants are %v", at, got)
+		} else if listed == 0 && len(got) > 0 {
+			listed = at
+		}
+	})
+	if listed < 2 || listed > 2.5 {
+		t.Errorf("they are listed after %.2f s", listed)
+	}
+}
+
+// TestOnePictureIsNotHeldBack for others that nobody has declared.
+func TestOnePictureIsNotHeldBack(t *testing.T) {
+	t.Parallel()
+	for _, all := range [][]*lane{layers()[:1], {layers()[0], layers()[3]}} {
+		g := newRig(t)
+		listed := 0.0
+		g.run(100, 2, all, func(at float64, _ *stream.Frame) {
+			if listed == 0 && len(g.variantNames()) > 0 {
+				listed = at
+			}
+		})
+		if listed == 0 || listed > 0.95 {
+			t.Errorf("with %d tracks, it is listed after %.2f s", len(all), listed)
+		}
+	}
+}
+
+// TestALayerWithKeyFramesOfItsOwn joins none the less, behind a gap, and claims no independence: a camera's second stream.
+func TestALayerWithKeyFramesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []int{2, 13, 31, 58} {
+		g := newRig(t)
+		g.Announce(state(1, "a"))
+		all := layers()
+		all[2].phase, all[2].off = phase, 0
+		g.run(100, 20, all, func(at float64, f *stream.Frame) {
+			if f.Track.ID == 2 && f.Key && at > 9 && at < 13 {
+				g.Announce(state(int(at), "b"))
+			}
+			if r := g.Presentation().Load().Rendition("video-2"); r != nil && r.Load().Independent {
+				t.Fatal("it claims independence")
+			}
+		})
+		g.End()
+		g.judge(phase)
+		g.judgeTold(phase)
+		s := g.rendition("video-2")
+		first := s.Segments[0]
+		if n := first.MSN - 1000; n < 2 || n > 4 {
+			t.Errorf("phase %d: it begins with the segment %d of the show", phase, n)
+		}
+		if _, gaps := g.parts("video-2"); !first.Parts[0].Gap || gaps > 12 {
+			t.Errorf("phase %d: it begins with a gap: %v; %d gaps", phase, first.Parts[0].Gap, gaps)
+		}
+		for _, name := range []string{"video", "video-1", "video-2"} {
+			g.judgeMedia(phase, name)
+			g.check(name)
+		}
+		if n := len(g.samples("video-2")); n < 400 {
+			t.Errorf("phase %d: %d pictures of 600", phase, n)
+		}
+		if got := g.variantNames(); !slices.Equal(got, []string{"video-2", "video-1", "video"}) {
+			t.Errorf("phase %d: variants %v", phase, got)
+		}
 	}
 }
 

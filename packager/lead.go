@@ -117,16 +117,16 @@ func (p *Packager) videoFrame(r *rendition, f *stream.Frame) {
 
 // enterVideo makes f, a key frame, the first of an era, of a track or of the presentation; nil when it cannot be packaged.
 func (p *Packager) enterVideo(r *rendition, f *stream.Frame) *writer {
-	w := r.w
 	init := p.init(r, f.Track)
 	if init == nil {
 		return nil
 	}
 	at, pts := inTicks(f.DTS, f.Track), inTicks(f.PTS, f.Track)
-	discontinuity := p.lead != nil && (f.Era != p.era || w != nil && f.Track != w.track)
 	if p.lead != nil {
 		p.finish(f.Era, at, pts)
 	}
+	w := r.w // it may have followed only just now
+	discontinuity := p.lead != nil && (f.Era != p.era || w != nil && f.Track != w.track)
 	if w == nil {
 		w = p.make(r, p.nextMSN, at)
 	}
@@ -164,8 +164,9 @@ func (p *Packager) finish(era int, at, pts window.Ticks) {
 		p.flush()
 		return
 	}
+	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
 	switch {
-	case at-p.lead.end <= p.lead.length()*3/2:
+	case at-p.lead.end <= p.lead.length()*3/2 && at-p.lead.segment <= limit+maxTolerance:
 	case p.needKey && p.lead.r.Video && len(p.lastKey) > 0:
 		p.hold(p.lead, at, p.lead.length()/2)
 	default:
@@ -182,7 +183,7 @@ func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
 	p.recent = p.recent[:0]
 	for _, r := range p.renditions {
 		r.cuts, r.shift, r.needKey, r.heard = r.cuts[:0], 0, r.video, at
-		r.seen = -1
+		r.seen, r.keyed = -1, 0
 		if r.w != nil && r.w != p.lead {
 			r.w.restart(at)
 		}

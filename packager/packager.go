@@ -55,6 +55,7 @@ type Packager struct {
 	began     window.Ticks // media time of the era's start, for trackGrace
 	lastKey   []byte       // payload of the last key frame, to hold the picture when video stops
 	described []described  // what the variants tell of; empty before they are set
+	parted    bool         // a part was made since that was looked at
 
 	inbox inbox // announcements of other goroutines
 	cues  cues
@@ -145,7 +146,10 @@ func (p *Packager) Frame(f *stream.Frame) {
 		p.opt.Metrics.drop(dropQueueFull)
 	}
 	p.drain(false)
-	p.publish(false)
+	if p.parted {
+		p.parted = false
+		p.publish(false)
+	}
 }
 
 // has tells whether the publisher declared a track of the kind that can be packaged.

@@ -468,6 +468,53 @@ func TestPartTarget(t *testing.T) {
 
 // TestKeyFrameBehindAHole: decoding time goes on without holes only where it must. A key frame can begin anew, so that
 // its part does not claim to last from before the hole.
+// TestASecondFrameThatIsLate does not make the parts of the whole show as long as its pause.
+func TestASecondFrameThatIsLate(t *testing.T) {
+	t.Parallel()
+	for _, first := range []int{1, 2, 3} {
+		for _, audio := range []bool{true, false} {
+			g := newRig(t)
+			late := func(i int) float64 {
+				if i < first {
+					return float64(i) / 30
+				}
+				return 1 + float64(i-first)/30
+			}
+			g.play(shape{seconds: 8, frames: late, gop: 2, audio: audio, from: 1})
+			g.End()
+			if g.target > window.Rate/4 {
+				t.Errorf("after %d frames and a pause: parts of %d ms", first, g.target/90)
+			}
+			g.check("video")
+			g.judge(first)
+			shown := 0
+			for _, s := range g.samples("video") {
+				if s.pts >= 2*90000 {
+					shown++
+				}
+			}
+			if shown != 210 {
+				t.Errorf("%d of 210 frames behind the pause came out", shown)
+			}
+		}
+	}
+}
+
+// TestSlowPictures: with few frames a second, each is a part.
+func TestSlowPictures(t *testing.T) {
+	t.Parallel()
+	for _, fps := range []float64{1, 2, 3} {
+		g := newRig(t)
+		g.play(shape{seconds: 12, frames: constantRate(fps), gop: 2, from: 1})
+		g.End()
+		g.check("video")
+		g.judgeMedia(fps, "video")
+		if _, gaps := g.parts("video"); gaps > 0 {
+			t.Errorf("%v frames a second: %d gaps", fps, gaps)
+		}
+	}
+}
+
 func TestKeyFrameBehindAHole(t *testing.T) {
 	t.Parallel()
 	g := newRig(t)

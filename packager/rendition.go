@@ -39,6 +39,7 @@ type rendition struct {
 	needKey bool          // video's references are lost
 	seen    int64         // DTS of the last frame of following video that came, in the track's ticks; -1 for none
 	heard   window.Ticks  // presentation time of the last frame that came
+	keyed   int64         // segment of the first key frame of video that has no writer yet; 0 before that
 	refused *stream.Track // that cannot be packaged, to log it once
 }
 

@@ -23,6 +23,9 @@ type Settings struct {
 const (
 	// trackGrace is how long a presentation that could be played waits for a track of the other kind.
 	trackGrace = 700 * window.Rate / 1000
+	// layersGrace is how long it waits for further video tracks of a publisher that has declared them. They join where a segment
+	// begins, and players read the list of them once.
+	layersGrace = 2500 * window.Rate / 1000
 	// leadPatience is how far audio may run ahead of video before video counts as stalled.
 	leadPatience = 1500 * window.Rate / 1000
 	// keyTolerance lets a key frame end a segment that rounding made a little shorter than the goal.

@@ -50,8 +50,8 @@ func (p *Packager) publish(final bool) {
 	p.out.SetVariants(p.variants())
 }
 
-// listed tells whether players are told of a rendition. A video rendition begins with a key frame, so that all that it has
-// can be played.
+// listed tells whether players are told of a rendition. The media of video begin with a key frame, so that all that it has can be
+// played; those of one whose key frames are at no boundary, behind a gap.
 func (p *Packager) listed(r *rendition) bool {
 	w := r.w
 	switch {
@@ -70,15 +70,16 @@ func (p *Packager) expectsOthers() bool {
 	if !p.lead.r.Video && p.has(true) {
 		return waited < 2*leadPatience
 	}
+	missing := func(t *stream.Track) bool {
+		return Deliverable(t.Codec) && !slices.ContainsFunc(p.renditions, func(r *rendition) bool { return r.id == t.ID && p.listed(r) })
+	}
 	if waited >= trackGrace {
-		return false
+		return waited < layersGrace && slices.ContainsFunc(p.tracks, func(t *stream.Track) bool { return t.Video() && missing(t) })
 	}
 	if p.lead.r.Video && !slices.ContainsFunc(p.renditions, func(r *rendition) bool { return !r.video && p.listed(r) }) {
 		return true // its audio may not have been declared yet
 	}
-	return slices.ContainsFunc(p.tracks, func(t *stream.Track) bool {
-		return Deliverable(t.Codec) && !slices.ContainsFunc(p.renditions, func(r *rendition) bool { return r.id == t.ID && p.listed(r) })
-	})
+	return slices.ContainsFunc(p.tracks, missing)
 }
 
 // ratesToCome tells whether the frame rate has yet to show of video that has come.

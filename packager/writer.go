@@ -22,6 +22,7 @@ type writer struct {
 	sequence uint32
 	decode   int64 // decoding time of the next sample, in the track's ticks
 	fresh    bool  // decode is to be taken from the next frame
+	skipped  bool  // the last part is a gap
 	samples  []fmp4.Sample
 	dts, pts []int64
 	payload  []byte
@@ -55,6 +56,7 @@ func (w *writer) restart(at window.Ticks) {
 	w.end, w.segment = at, at
 	w.started, w.fresh = false, true
 	w.pending = nil
+	w.skipped = false
 	w.lastDTS = -1
 }
 
@@ -70,24 +72,33 @@ func (w *writer) reached() window.Ticks {
 func (w *writer) open() bool { return len(w.samples) > 0 }
 
 // holes is how much of a second must be missing in front of a key frame for decoding time to begin anew with it, instead
-// of having its part last from before the hole.
+// of having its part last from before the hole. Behind an announced gap it does in any case.
 const holes = 4
 
 // add puts a frame into the open part.
 func (w *writer) add(f *stream.Frame) {
-	hole := f.Key && !w.open() && f.DTS-w.decode > int64(w.track.ClockRate/holes)
-	if w.fresh || hole {
-		w.fresh = false
-		w.decode = f.DTS
-	}
-	w.samples = append(w.samples, fmp4.Sample{Size: uint32(len(f.Payload)), Key: f.Key})
-	w.dts = append(w.dts, f.DTS)
-	w.pts = append(w.pts, f.PTS)
-	w.payload = append(w.payload, f.Payload...)
-	w.lastDTS = f.DTS
+	w.put(f)
 	if w == w.p.lead {
 		w.p.seen(w, f)
 	}
+}
+
+func (w *writer) put(f *stream.Frame) {
+	hole := f.Key && !w.open() && f.DTS-w.decode > int64(w.track.ClockRate/holes)
+	if w.fresh || hole || w.skipped && f.Key {
+		w.fresh = false
+		w.decode = f.DTS
+	}
+	w.skipped = false
+	pts := f.PTS
+	if missing := f.DTS - w.decode; w.r.Video && f.Key && w.pending != nil && w.started && missing > w.interval*3/2 {
+		pts -= missing // pictures in front of it are lost: it is shown in their stead from where its segment is dated
+	}
+	w.samples = append(w.samples, fmp4.Sample{Size: uint32(len(f.Payload)), Key: f.Key})
+	w.dts = append(w.dts, f.DTS)
+	w.pts = append(w.pts, pts)
+	w.payload = append(w.payload, f.Payload...)
+	w.lastDTS = f.DTS
 }
 
 // close ends the open part at the announced time end, or where the part target does. next is the decoding time of the frame that follows, in the track's
@@ -101,7 +112,7 @@ func (w *writer) close(end window.Ticks, next int64) {
 	if w.repeatAs == 0 && w == w.p.lead && w.r.Video && w.samples[0].Key {
 		w.repeatAs = w.p.newID() // players join at each part that decoding can start with
 	}
-	end = min(end, w.end+w.p.target)
+	end = min(end, w.end+w.p.target, w.latest())
 	next = min(next, stream.Rescale(end, window.Rate, w.track.ClockRate))
 	decode := w.decode
 	for i := range w.samples {
@@ -157,6 +168,13 @@ func (w *writer) chunk(decode int64) []byte {
 	return w.slab[from:]
 }
 
+// latest is where the present segment has to end at the latest, for its EXTINF, rounded to whole seconds, not to exceed the target
+// duration (rfc8216bis 4.4.3.1). The leading rendition ends it sooner, but not where the next picture of a following one, whose
+// offset may have become another, has its place.
+func (w *writer) latest() window.Ticks {
+	return w.segment + window.Ticks(w.p.out.Settings.TargetDuration)*window.Rate + window.Rate*45/100
+}
+
 // full tells whether the open part, ending at the given time, lasts long enough to be closed (rfc8216bis 4.4.4.9).
 func (w *writer) full(end window.Ticks) bool { return (end-w.end)*100 >= w.p.target*fullPercent }
 
@@ -164,7 +182,8 @@ func (w *writer) full(end window.Ticks) bool { return (end-w.end)*100 >= w.p.tar
 func (w *writer) gap(until window.Ticks) {
 	w.p.settle(w)
 	w.tellUnseen()
-	for until > w.end {
+	w.skipped = true
+	for until = min(until, w.latest()); until > w.end; {
 		length := min(w.p.target, until-w.end)
 		cut := w != w.p.lead && w.p.expectCut(w, w.end+length)
 		w.append(window.Part{Gap: true, Duration: length, ExpectCut: cut})
@@ -185,6 +204,7 @@ func (w *writer) append(part window.Part) {
 	w.end += part.Duration
 	part.Ranges = w.ranges(w.end, !part.Gap)
 	w.p.out.Append(w.r, part, begin)
+	w.p.parted = true
 	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)
 }
 

@@ -21,7 +21,7 @@ func (s *session) compareRenditions() {
 		for msn, a := range first.segments {
 			if b, ok := p.segments[msn]; ok {
 				next, known := first.segments[msn+1]
-				s.compareSegments(u, a, b, known && next.segment.disc)
+				s.compareSegments(u, a, b, known && next.segment.disc, first.current.partTarget)
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func sameControl(a, b control) bool {
 
 // compareSegments holds a segment of a rendition against the first rendition's. In front of a discontinuity a publisher's
 // tracks may end apart, by no more than its reordering of pictures: breaks tells that one follows.
-func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
+func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool, part time.Duration) {
 	c, msn := s.rec.check, a.segment.msn
 	c(RuleSameDisc, a.segment.discSeq == b.segment.discSeq, u, "segment %d has discontinuity sequence %d, the first rendition %d", msn, b.segment.discSeq, a.segment.discSeq)
 	tolerance := rounding
@@ -48,12 +48,19 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 	if a.segment.hasDate && b.segment.hasDate {
 		off := b.segment.date.Sub(a.segment.date)
 		c(RuleSamePDT, off.Abs() <= tolerance, u, "segment %d is dated %v after the first rendition's", msn, off)
-		if a.whole() && b.whole() {
+		if a.begins() && b.begins() {
 			off -= b.start - a.start
 			c(RuleSameMapping, off.Abs() <= tolerance, u, "segment %d maps media time to dates %v off the first rendition's", msn, off)
 		}
 	}
+	if a.begins() && b.begins() {
+		start := b.start - a.start
+		c(RuleSameSpan, start.Abs() <= tolerance, u, "segment %d starts %v after the first rendition's", msn, start)
+	}
 	if !a.whole() || !b.whole() {
+		// What is missing has no times: what is announced counts, which a gap may round to a part.
+		off := b.segment.duration - a.segment.duration
+		c(RuleSameSpan, off.Abs() <= tolerance+part || breaks && off.Abs() <= reordering+part, u, "segment %d is announced %v longer than the first rendition's", msn, off)
 		return
 	}
 	start, end := b.start-a.start, b.start+b.length-a.start-a.length
@@ -61,6 +68,11 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool) {
 		end = 0
 	}
 	c(RuleSameSpan, start.Abs() <= tolerance && end.Abs() <= tolerance, u, "segment %d starts %v and ends %v after the first rendition's", msn, start, end)
+}
+
+// begins tells whether the media of a segment were there and read from its beginning.
+func (f *segmentFact) begins() bool {
+	return !f.unloaded && (len(f.segment.parts) == 0 || !f.segment.parts[0].gap)
 }
 
 // whole tells whether all media of a segment were there and read.

@@ -21,6 +21,7 @@ type eventLine struct {
 	any   bool                // there was one with ID3
 	msn   int64               // of the last segment that was read
 	gap   bool                // there was a gap since then, or is one in this segment
+	shown int64               // when the last sample before is shown; 0 for none
 }
 
 // messages judges the event messages of a segment, in order.
@@ -38,9 +39,10 @@ func (p *player) messages(seg segment, m *media, t *track) {
 			p.s.rec.check(RuleEventPlace, true, seg.uri, "")
 			p.message(seg, m, t, f, e)
 		}
+		l.shown = f.last - t.editStart
 		if i == 0 && joinable {
 			first := f.first - t.editStart
-			early := int64(p.current.partTarget.Seconds() * float64(t.timescale))
+			early := int64((m.longest(t) + rounding).Seconds() * float64(t.timescale))
 			has := slices.ContainsFunc(f.events, func(e event) bool {
 				at := int64(min(e.time, 1<<62))
 				return e.id3() && e.version == 1 && (at == first || at < first && at > first-early)
@@ -83,7 +85,11 @@ func (p *player) messageTime(seg segment, t *track, f *fragment, e event) {
 	slack := int64((p.current.partTarget + rounding).Seconds() * float64(t.timescale)) // a part
 	first, last := f.first-t.editStart, f.last-t.editStart
 	at := int64(min(e.time, 1<<62))
-	c(RuleEventTime, (l.gap || at >= first-2*slack) && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
+	since := first
+	if l.gap {
+		since = min(since, l.shown)
+	}
+	c(RuleEventTime, at >= since-2*slack && at <= last+slack, seg.uri, "message %d is for %d, its chunk goes from %d to %d", e.id, e.time, first, last)
 	c(RuleEventOrder, e.time >= l.last, seg.uri, "message %d is for %d, the one before it for %d", e.id, e.time, l.last)
 	l.last = e.time
 }

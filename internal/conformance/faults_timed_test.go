@@ -83,11 +83,15 @@ var timedFaults = []fault{
 	{rule: RuleEventTime, f: oneMore(3, -1000*millisecond, 9)},
 	{rule: RuleEventTime, name: "ahead", f: oneMore(4, 900*millisecond, 9), also: []RuleID{RuleEventOrder}},
 	{rule: RuleEventTime, name: "huge", f: oneMore(4, 1<<63-1, 9), also: []RuleID{RuleEventOrder}},
+	{rule: RuleEventTime, name: "before a gap", f: eventsOf("lo", gapMSN+1, 0, func(start uint64, list []mkEvent) []mkEvent {
+		return append([]mkEvent{tellAt(start-3300*millisecond, 9, "open and 1")}, list...)
+	}), opt: Options{Duration: pass}},
 	{rule: RuleEventOrder, f: oneMore(1, -410*millisecond, 9)},
 	{rule: RuleEventDuration, f: eventEdit(func(e *mkEvent) { e.duration = 90000 })},
 	{rule: RuleEventID, f: oneMore(2, 0, 114)},
 	{rule: RuleEventRepeat, f: eventsAt(114, 0, func(uint64, []mkEvent) []mkEvent { return nil })},
 	{rule: RuleEventRepeat, name: "late", f: eventEdit(func(e *mkEvent) { e.time++ })},
+	{rule: RuleEventRepeat, name: "early", f: eventEdit(func(e *mkEvent) { e.time -= 50 * millisecond })},
 	{rule: RuleEventSame, f: eventsOf("lo", 114, 0, func(start uint64, _ []mkEvent) []mkEvent {
 		return []mkEvent{tellAt(start, 114, "another")}
 	})},

@@ -139,6 +139,14 @@ func (p *Presentation) AddRendition(name string, video bool, firstMSN int64) *Re
 	return r
 }
 
+// Unaligned takes back that a rendition's segments begin with key frames, before it has one.
+func (p *Presentation) Unaligned(r *Rendition) {
+	old := r.snap.Load()
+	s := p.next(r, old)
+	s.Independent = false
+	p.publish(r, old, s)
+}
+
 // SetVariants says how the renditions go together. On those that have left the variants the others report no more.
 func (p *Presentation) SetVariants(variants []Variant) {
 	p.update(func(v *View) { v.Variants = variants })

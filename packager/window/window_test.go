@@ -127,7 +127,10 @@ func TestReadersNeedNoLock(t *testing.T) {
 				if view.Ended {
 					return
 				}
-				<-s.video.Load().Changed()
+				select {
+				case <-s.video.Load().Changed():
+				case <-view.Changed(): // the last snapshot has no successor
+				}
 			}
 		})
 	}
@@ -353,5 +356,22 @@ func TestDurations(t *testing.T) {
 	}
 	if got := Duration(1); got != 11111*time.Nanosecond {
 		t.Errorf("a tick is %v", got)
+	}
+}
+
+// TestUnaligned: a rendition of which it is said that its segments may begin with any picture never claims otherwise.
+func TestUnaligned(t *testing.T) {
+	p := NewPresentation("show", Settings{TargetDuration: 2, DVR: time.Minute, FirstMSN: 5})
+	r := p.AddRendition("video", true, 5)
+	waits := r.Load().Changed()
+	p.Unaligned(r)
+	select {
+	case <-waits:
+	default:
+		t.Error("those who wait are not told")
+	}
+	p.Append(r, Part{Duration: Rate, Data: []byte{1}, Independent: true}, &Segment{})
+	if s := r.Load(); s.Independent || s.Segments[0].MSN != 5 {
+		t.Errorf("independent %v, segment %d", s.Independent, s.Segments[0].MSN)
 	}
 }
