@@ -63,6 +63,7 @@ type trackClock struct {
 	high    int64 // of last, unwrapped
 
 	reported bool // a sender report came
+	early    bool // it was made before the first packet
 	srStamp  uint32
 	srWall   int64 // ns since 1970 by the sender's clock
 
@@ -85,6 +86,7 @@ type trackClock struct {
 func (c *trackClock) unwrap(ts uint32) int64 {
 	if !c.started {
 		c.started, c.last, c.high = true, ts, int64(ts)
+		c.reported = c.reported && (!c.early || c.near(c.srStamp))
 	}
 	c.high += int64(int32(ts - c.last))
 	c.last = ts
@@ -99,9 +101,23 @@ func (c *trackClock) arrival(u int64, at time.Time) {
 	}
 }
 
-// report takes a sender report (RFC 3550 6.4.1).
-func (c *trackClock) report(stamp uint32, wall int64) {
-	c.reported, c.srStamp, c.srWall = true, stamp, wall
+// report takes a sender report (RFC 3550 6.4.1). One that was made early, before the first packet, is believed only if its
+// stamp fits those of the packets: some senders foresee them, others put in anything. False is one that is not.
+func (c *trackClock) report(stamp uint32, wall int64, early bool) bool {
+	if early && (c.reported || c.started && !c.near(stamp)) {
+		return false
+	}
+	c.reported, c.srStamp, c.srWall, c.early = true, stamp, wall, early
+	return true
+}
+
+// nearStamp is how many seconds an early report's stamp may be off that of the packets.
+const nearStamp = 10
+
+// near tells whether a stamp fits those of the packets.
+func (c *trackClock) near(stamp uint32) bool {
+	d := int64(int32(stamp - c.last))
+	return max(d, -d) <= nearStamp*int64(c.rate)
 }
 
 // zero is the sender's time at which the track's unwrapped stamps are 0.

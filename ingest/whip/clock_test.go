@@ -50,11 +50,11 @@ func (s *sim) videoStamp() uint32 { return videoBase + uint32(int64(s.now.Second
 func (s *sim) report(video, audio bool) {
 	at := s.wall.Add(s.now)
 	if video {
-		s.video.report(s.videoStamp(), at.UnixNano())
+		s.video.report(s.videoStamp(), at.UnixNano(), false)
 		s.timing.reported(&s.video, false, s.audio.placed, at)
 	}
 	if audio {
-		s.audio.report(s.audioStamp(), at.UnixNano())
+		s.audio.report(s.audioStamp(), at.UnixNano(), false)
 		s.timing.reported(&s.audio, true, true, at)
 	}
 }

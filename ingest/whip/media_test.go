@@ -93,7 +93,7 @@ func (s *deskSender) report(when time.Duration) {
 }
 
 func (s *deskSender) clock(when time.Duration) *trackClock {
-	s.track.clock.report(s.at(when), 1_700_000_000e9+int64(when))
+	s.track.clock.report(s.at(when), 1_700_000_000e9+int64(when), false)
 	return &s.track.clock
 }
 
@@ -374,7 +374,7 @@ func TestHours(t *testing.T) {
 				s.picture(when, clip[0])
 			}
 			if c.reports {
-				sound.track.clock.report(sound.at(heard), 1_700_000_000e9+int64(when))
+				sound.track.clock.report(sound.at(heard), 1_700_000_000e9+int64(when), false)
 				d.media.timing.reported(&sound.track.clock, true, true, d.now)
 				for _, s := range append(others, camera) {
 					s.report(when)
@@ -415,7 +415,8 @@ func TestHours(t *testing.T) {
 	}
 }
 
-// TestEarlyReport: a report that was made before the first packet, with a stamp of any kind, does not place a track.
+// TestEarlyReport: a report that was made before the first packet, with a stamp of any kind, does not place a track, whether it
+// comes before the packets or behind them; one that foresaw the stamps does.
 func TestEarlyReport(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, section{mid: "0", video: true, codec: stream.H264})
@@ -428,5 +429,16 @@ func TestEarlyReport(t *testing.T) {
 	s.track.report(&rtcp.SenderReport{SSRC: 1, NTPTime: (2208988800 + 1e9) << 32, RTPTime: s.base, PacketCount: 1}, d.now)
 	if !s.track.clock.usable() {
 		t.Error("a good one is not taken")
+	}
+	for off, want := range map[uint32]bool{0: true, 9 * 90000: true, 1 << 30: false, 1<<32 - 11*90000: false} {
+		c := trackClock{rate: 90000}
+		c.report(7000+off, 1e18, true)
+		c.unwrap(7000)
+		behind := trackClock{rate: 90000}
+		behind.unwrap(7000)
+		behind.report(7000+off, 1e18, true)
+		if c.usable() != want || behind.usable() != want {
+			t.Errorf("%d ticks off: taken %v and %v, want %v", int32(off), c.usable(), behind.usable(), want)
+		}
 	}
 }

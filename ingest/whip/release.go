@@ -65,13 +65,11 @@ func (c *session) ended() bool {
 	}
 }
 
-// report takes a sender report, unless it was made before the first packet: its stamp has nothing to do with theirs then.
+// report takes a sender report.
 func (t *track) report(r *rtcp.SenderReport, now time.Time) {
-	if r.PacketCount == 0 {
-		return
+	if t.clock.report(r.RTPTime, unixOfNTP(r.NTPTime), r.PacketCount == 0) {
+		t.media.timing.reported(&t.clock, t.unit == nil, t.media.hasSound(), now)
 	}
-	t.clock.report(r.RTPTime, unixOfNTP(r.NTPTime))
-	t.media.timing.reported(&t.clock, t.unit == nil, t.media.hasSound(), now)
 }
 
 // release lets go what is held back as soon as it is known where it belongs, or has waited long enough.

@@ -8,9 +8,13 @@ import (
 	"pushcart/internal/testkit"
 )
 
-func TestStray(t *testing.T) {
+// TestLayersOfTheirOwnCadence has a second video whose key frames never fall on those of the first, as a camera's main stream
+// has: it is there all the same, behind a gap, and the strict client finds nothing wrong with either.
+func TestLayersOfTheirOwnCadence(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"rtmp", "rtsp/tcp", "srt"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := testkit.ByName(t, name)
 			n := doors(t, nil)
 			big := *testkit.Encode(t, testkit.AVC, "testsrc2=size=640x360:rate=25",
@@ -20,16 +24,16 @@ func TestStray(t *testing.T) {
 			src := p.Must(t, n, testkit.Show{Name: "show", Tracks: tracks})
 			stop := testkit.OnAir(t, src, tracks, testkit.Stretch{Speed: 1})
 			v := testkit.NewViewer(t, n.Master("show"))
-			from := time.Now()
-			v.Join()
-			t.Log("first list after", time.Since(from))
 			testkit.Eventually(t, "two variants", func() bool { return strings.Count(v.Join(), "STREAM-INF") == 2 })
-			t.Log("both after", time.Since(from))
 			judged(t, n, 6*time.Second)
-			for _, r := range []string{"video", "video-1"} {
-				for _, g := range v.Playlist(r).Segments {
-					t.Log(r, g.MSN, g.Gap, g.Duration, g.Complete)
+			segments := 0
+			for _, g := range v.Playlist("video-1").Segments {
+				if !g.Gap && g.Complete {
+					segments++
 				}
+			}
+			if segments == 0 {
+				t.Error("the second video has gaps only")
 			}
 			stop()
 			src.Leave()
