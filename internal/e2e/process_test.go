@@ -94,7 +94,10 @@ func TestReloadWhileLive(t *testing.T) {
 		q.Ended()
 	}
 
-	// A good one takes effect at once, for those who come from now on.
+	// A good one takes effect at once, for those who come from now on. Who was refused counts until its connection is closed.
+	testkit.Eventually(t, "those who were refused are gone", func() bool {
+		return testkit.Scrape(t, "http://"+s.Admin).Value("pushcart_rtmp_connections") == 1
+	})
 	write(file, fmt.Sprintf(settings, "0", ", max_connections_per_address: 2", "0", "10s", "second-secret"))
 	s.Signal(syscall.SIGHUP)
 	s.Log.Wait(t, "setting changed", "publish.keys")
