@@ -312,7 +312,7 @@ describe('the publish page with a node', { timeout: 240000 }, () => {
   let node;
 
   before(async () => {
-    node = await Node.start({ PUSHCART_PUBLISH_KEYS: 'show=a-good-key,several=another-key', PUSHCART_PUBLISH_RECONNECT_WINDOW: '60s' });
+    node = await Node.start({ PUSHCART_PUBLISH_KEYS: 'show=a-good-key,several=another-key,codecs=a-third-key', PUSHCART_PUBLISH_RECONNECT_WINDOW: '60s' });
     browser = await launch(devices);
   });
   after(async () => {
@@ -369,6 +369,39 @@ describe('the publish page with a node', { timeout: 240000 }, () => {
     assert.deepEqual(complaints.filter((what) => !/status of 4|net::ERR_/.test(what)), []);
     for (const opened of [second, viewer]) await opened.close();
     await close();
+  });
+
+  test('a browser without H.264: VP9 is seen, VP8 is refused with a sentence', async () => {
+    const only = async (codec) => {
+      const opened = await open(browser, 'about:blank', phone);
+      await opened.page.addInitScript((kind) => {
+        const all = RTCRtpSender.getCapabilities.bind(RTCRtpSender);
+        RTCRtpSender.getCapabilities = (what) => {
+          const found = all(what);
+          if (what === 'video') found.codecs = found.codecs.filter(({ mimeType }) => mimeType === `video/${kind}`);
+          return found;
+        };
+      }, codec);
+      opened.page.setDefaultTimeout(limit);
+      await opened.page.goto(`${node.live('codecs')}#key=a-third-key`);
+      await until(opened.page, () => document.querySelector('#preview').videoWidth > 0);
+      await opened.page.tap('#go');
+      return opened;
+    };
+    const refused = await only('VP8');
+    await state(refused.page, 'refused');
+    assert.match(await refused.page.locator('#trouble').textContent(), /VP8.*H\.264/);
+    await refused.close();
+
+    const seen = await only('VP9');
+    await state(seen.page, 'live');
+    const viewer = await open(browser, node.watch('codecs'));
+    await reach(viewer.page, 'playing');
+    await play(viewer.page, 3);
+    assert.ok((await picture(viewer.page)).brightness > 20);
+    assert.match(await (await fetch(`${node.http}/live/codecs/index.m3u8`)).text(), /CODECS="vp09\.00/);
+    await viewer.close();
+    await seen.close();
   });
 
   test('is found from the list of live streams, and sends viewers several qualities', async () => {
