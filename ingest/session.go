@@ -111,7 +111,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
 	if req.Pulled {
 		if err := auth.ValidName(req.Stream); err != nil {
-			return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", clip(req.Stream), err)
+			return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(req.Stream), err)
 		}
 		return req.Stream, pulled + req.Stream, nil
 	}
@@ -121,7 +121,7 @@ func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
 			return "", "", Refuse(ReasonNoKeys, "This server has no stream keys configured, so it takes publishers from its own host only. Ask its operator for a stream key.")
 		}
 		if err := auth.ValidName(req.Stream); err != nil {
-			return "", "", Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", clip(req.Stream), err)
+			return "", "", Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", Clip(req.Stream), err)
 		}
 		return req.Stream, loopback, nil
 	}
@@ -133,7 +133,7 @@ func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
 		return "", "", Refuse(ReasonBadKey, "The key for this stream is wrong. Copy it again. %s.", keyPlace(req.Protocol))
 	}
 	if err := auth.ValidName(name); err != nil {
-		return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", clip(name), err)
+		return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(name), err)
 	}
 	return name, string(cred), nil
 }
@@ -149,13 +149,6 @@ func keyPlace(protocol string) string {
 		return "Give it as the bearer token"
 	}
 	return "Enter it as NAME?key=SECRET"
-}
-
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
-	}
-	return s
 }
 
 // publication implements Publication.

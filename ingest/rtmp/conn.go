@@ -81,17 +81,6 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// address is by what connections are counted: for IPv6 the network, since one host may have all of it.
-func (c *conn) address() netip.Addr {
-	a := c.remote.Addr()
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}
-
 // kick ends the connection from any goroutine, with a sentence for the publisher. The first reason stays.
 func (c *conn) kick(r *ingest.Refusal) {
 	if c.kicked.CompareAndSwap(nil, r) {
@@ -112,7 +101,7 @@ func (c *conn) serve() {
 	c.session.end(err)
 	var refusal *ingest.Refusal
 	if errors.As(err, &refusal) {
-		c.server.metrics.refused(refusal.Reason)
+		c.server.metrics.refusals.Count(refusal.Reason)
 		c.farewell(refusal)
 		how = resultRefused
 		if refusal.Reason == ingest.ReasonShutdown {

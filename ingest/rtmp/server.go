@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -17,9 +16,9 @@ type Server struct {
 	opt     Options
 	metrics *metrics
 
-	mu        sync.Mutex // guards what follows
-	conns     map[*conn]struct{}
-	addresses map[netip.Addr]int
+	mu     sync.Mutex // guards what follows
+	conns  map[*conn]struct{}
+	places ingest.Places
 }
 
 // NewServer makes a server. It fails when the metrics cannot be registered.
@@ -32,7 +31,7 @@ func NewServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtmp: registering metrics: %w", err)
 	}
-	return &Server{opt: opt, metrics: m, conns: map[*conn]struct{}{}, addresses: map[netip.Addr]int{}}, nil
+	return &Server{opt: opt, metrics: m, conns: map[*conn]struct{}{}}, nil
 }
 
 // limits are those in force now.
@@ -66,7 +65,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !temporary(err) {
+		if !ingest.Temporary(err) {
 			cancel()
 			return fmt.Errorf("rtmp: accepting on %s: %w", l.Addr(), err)
 		}
@@ -93,12 +92,6 @@ func onDone(ctx context.Context, f func()) func() {
 	}
 }
 
-// temporary tells of an Accept error that passes, such as too many open files.
-func temporary(err error) bool {
-	var t interface{ Temporary() bool }
-	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
-}
-
 // start admits a connection and serves it on a goroutine of its own.
 func (s *Server) start(ctx context.Context, wg *sync.WaitGroup, nc net.Conn) {
 	c := newConn(s, nc)
@@ -122,14 +115,13 @@ func (s *Server) admit(c *conn) result {
 	lim := s.limits()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= lim.MaxConnections {
+	switch s.places.Take(c.remote.Addr(), lim.MaxConnections, lim.MaxConnectionsPerAddress) {
+	case ingest.FullServer:
 		return resultTooMany
-	}
-	if s.addresses[c.address()] >= lim.MaxConnectionsPerAddress {
+	case ingest.FullNetwork:
 		return resultTooManyAddress
 	}
 	s.conns[c] = struct{}{}
-	s.addresses[c.address()]++
 	s.metrics.connections.Inc()
 	return ""
 }
@@ -138,8 +130,6 @@ func (s *Server) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.addresses[c.address()]--; s.addresses[c.address()] == 0 {
-		delete(s.addresses, c.address())
-	}
+	s.places.Leave(c.remote.Addr())
 	s.metrics.connections.Dec()
 }

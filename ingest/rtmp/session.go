@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 
@@ -113,7 +110,7 @@ func (s *session) connect(id float64, args amf0.Object) error {
 	app, _ := args.GetString("app")
 	tcURL, _ := args.GetString("tcUrl")
 	agent, _ := args.GetString("flashVer")
-	s.agent = clip(plainText(agent))
+	s.agent = ingest.Clip(ingest.PlainText(agent))
 	app, s.query, _ = strings.Cut(strings.TrimSpace(app), "?")
 	if s.query == "" {
 		_, s.query, _ = strings.Cut(tcURL, "?")
@@ -146,7 +143,7 @@ func (s *session) wrongApp(id float64, app string) error {
 		{Key: "level", Value: "error"},
 		{Key: "code", Value: "NetConnection.Connect.Rejected"},
 		{Key: "description", Value: fmt.Sprintf("There is no application %q here: set the server to rtmp://HOST/%s and put the rest into the stream key.",
-			clip(app), s.server.opt.App)},
+			ingest.Clip(app), s.server.opt.App)},
 	})
 	return errors.Join(ingest.Refuse(ingest.ReasonBadName, "The client asked for another application than %q.", s.server.opt.App), err)
 }
@@ -219,25 +216,10 @@ func (s *session) streamKey(target string) (name, key string) {
 	case s.app != "":
 		name = s.app + "/" + name
 	}
-	if key = queryValue(query, "key"); key == "" {
-		key = queryValue(s.query, "key")
+	if key = ingest.QueryValue(query, "key"); key == "" {
+		key = ingest.QueryValue(s.query, "key")
 	}
 	return name, key
-}
-
-// queryValue finds a parameter. Unlike in HTML forms, a plus sign means itself: people paste secrets as they are.
-func queryValue(query, name string) string {
-	for part := range strings.SplitSeq(query, "&") {
-		k, v, _ := strings.Cut(part, "=")
-		if k != name {
-			continue
-		}
-		if plain, err := url.PathUnescape(v); err == nil {
-			return plain
-		}
-		return v
-	}
-	return ""
 }
 
 // unpublish ends the stream; the client may begin another one.
@@ -259,30 +241,10 @@ func (s *session) play(on uint32, target string) error {
 	name, _ := s.streamKey(target)
 	s.statusOn, s.told = on, true
 	r := ingest.Refuse(ingest.ReasonProtocol, "This server takes streams over RTMP but does not play them.")
-	return errors.Join(r, s.out.status(on, "error", "NetStream.Play.Failed", r.Message+" Watch at "+s.server.opt.Watch(clip(plainText(name)))+"."))
+	return errors.Join(r, s.out.status(on, "error", "NetStream.Play.Failed", r.Message+" Watch at "+s.server.opt.Watch(ingest.Clip(ingest.PlainText(name)))+"."))
 }
 
 // refuse tells the client why it must go.
 func (s *session) refuse(r *ingest.Refusal) error {
 	return s.out.status(s.statusOn, "error", statusCode(r.Reason), r.Message)
-}
-
-// plainText leaves out what is not meant to be seen, such as line breaks, terminal controls and marks that turn the
-// direction of the text around them: what a peer says of itself is shown in logs and on pages.
-func plainText(v string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, v)
-}
-
-// clip shortens what a peer sent, for messages and logs.
-func clip(v string) string {
-	const longest = 64
-	if len(v) > longest {
-		return strings.ToValidUTF8(v[:longest], "") + "…"
-	}
-	return v
 }

@@ -247,7 +247,7 @@ func (f *fetching) cause() error {
 func (f *fetching) malformed(err error) {
 	f.client.metrics.packet(firstVideo, fateMalformed, 1)
 	f.broken.Do(func() {
-		f.log.Warn("rtsp: a packet of the source cannot be read; it is dropped, as others may be", "error", clip(plainText(err.Error())))
+		f.log.Warn("rtsp: a packet of the source cannot be read; it is dropped, as others may be", "error", ingest.Clip(ingest.PlainText(err.Error())))
 	})
 }
 
@@ -262,7 +262,7 @@ func (f *fetching) begin(g *gortsplib.Client, p ingest.Pull, src source) error {
 	f.mu.Unlock()
 	agent := ""
 	if v := res.Header["Server"]; len(v) > 0 {
-		agent = clip(plainText(v[0]))
+		agent = ingest.Clip(ingest.PlainText(v[0]))
 	}
 	pub, err := f.client.opt.Door.Open(ingest.Request{
 		Protocol: "rtsp", Pulled: true, Stream: p.Stream, Remote: remote, Agent: agent,
@@ -339,7 +339,7 @@ func (f *fetching) end() {
 	}
 	var r *ingest.Refusal
 	if errors.As(cause, &r) {
-		f.client.metrics.refused(r.Reason)
+		f.client.metrics.refusals.Count(r.Reason)
 	}
 	f.pub.Close(cause)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/sdp"
 
+	"pushcart/ingest"
 	"pushcart/ingest/feed"
 	"pushcart/internal/stream"
 )
@@ -74,8 +75,8 @@ func readPlans(desc *description.Session, body []byte) plans {
 				title = string(*md.MediaTitle)
 			}
 			p.label = feed.Label{
-				Language: plainText(attribute("lang")),
-				Name:     clip(plainText(cmp.Or(title, attribute("label")))), // RFC 4566 5.4, RFC 4574
+				Language: ingest.PlainText(attribute("lang")),
+				Name:     ingest.Clip(ingest.PlainText(cmp.Or(title, attribute("label")))), // RFC 4566 5.4, RFC 4574
 			}
 			for _, a := range md.Attributes {
 				if rate := rtpmapRate(a.Key, a.Value, p.format.PayloadType()); rate > 0 {
@@ -115,7 +116,7 @@ func mediaName(m *description.Media) string {
 		}
 		name = cmp.Or(codec, fmt.Sprintf("%s of payload type %d", m.Type, m.Formats[0].PayloadType()))
 	}
-	return clip(plainText(name))
+	return ingest.Clip(ingest.PlainText(name))
 }
 
 // planMedia takes the first of a medium's formats that is known.

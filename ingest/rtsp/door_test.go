@@ -282,8 +282,8 @@ func startServer(t testing.TB, opt Options) (s *Server, stop func()) {
 		if err := <-served; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if len(s.peers) != 0 || len(s.sessions) != 0 || len(s.addresses) != 0 {
-			t.Errorf("%d connections, %d sessions, %d addresses left", len(s.peers), len(s.sessions), len(s.addresses))
+		if len(s.peers) != 0 || len(s.sessions) != 0 || s.places.Open() != 0 {
+			t.Errorf("%d connections, %d sessions, %d places taken", len(s.peers), len(s.sessions), s.places.Open())
 		}
 	})
 	t.Cleanup(stop)

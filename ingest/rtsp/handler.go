@@ -50,7 +50,7 @@ func (h *handler) refuse(p *peer, err error, logged bool) (*base.Response, error
 		r = ingest.Refuse(ingest.ReasonBadMedia, "This stream cannot be taken.")
 	}
 	p.refuse(r)
-	h.metrics.refused(r.Reason)
+	h.metrics.refusals.Count(r.Reason)
 	if !logged {
 		h.opt.Log.Warn("rtsp: publisher refused", "remote", p.remote, "reason", string(r.Reason), "message", r.Message)
 	}
@@ -105,7 +105,7 @@ func (h *handler) OnRequest(sc *gortsplib.ServerConn, req *base.Request) {
 func (h *handler) noPlaying(path string) *ingest.Refusal {
 	const sentence = "This server takes streams over RTSP but does not play them."
 	if t, r := parseTarget(path, "", nil); r == nil {
-		return ingest.Refuse(ingest.ReasonProtocol, "%s Watch at %s.", sentence, h.opt.Watch(clip(plainText(t.name))))
+		return ingest.Refuse(ingest.ReasonProtocol, "%s Watch at %s.", sentence, h.opt.Watch(ingest.Clip(ingest.PlainText(t.name))))
 	}
 	return ingest.Refuse(ingest.ReasonProtocol, sentence)
 }
@@ -139,7 +139,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 // phrase is a sentence fit for a status line. Some clients read 255 bytes of it.
 func phrase(v string) string {
 	const longest = 240
-	v = plainText(v)
+	v = ingest.PlainText(v)
 	if len(v) > longest {
 		v = strings.ToValidUTF8(v[:longest-len("…")], "") + "…"
 	}
@@ -158,7 +158,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	c := newSession(s, p, ctx.Session)
 	agent := ""
 	if v := ctx.Request.Header["User-Agent"]; len(v) > 0 {
-		agent = clip(plainText(v[0]))
+		agent = ingest.Clip(ingest.PlainText(v[0]))
 	}
 	req := ingest.Request{Protocol: s.protocol(), Remote: p.remote, Stream: t.name, Key: t.key, Agent: agent, Kick: c.kick}
 	if door, ok := s.opt.Door.(permitter); ok && !t.tried && !door.Permits(req) {
@@ -248,7 +248,7 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 		switch {
 		case asked:
 			how = resultRefused
-			h.metrics.refused(ingest.ReasonBadKey)
+			h.metrics.refusals.Count(ingest.ReasonBadKey)
 		case encrypted && requests == 0 && !errors.Is(ctx.Error, io.EOF):
 			how = resultBadHandshake
 		case !errors.Is(ctx.Error, io.EOF) && !errors.As(ctx.Error, new(liberrors.ErrServerTerminated)):

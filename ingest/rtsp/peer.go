@@ -73,17 +73,6 @@ func peerOf(nc net.Conn) *peer {
 	return nc.(*peer)
 }
 
-// address is by what connections are counted: for IPv6 the network, since one host may have all of it.
-func (p *peer) address() netip.Addr {
-	a := p.remote.Addr()
-	if a.Is6() {
-		if n, err := a.WithZone("").Prefix(64); err == nil {
-			return n.Addr()
-		}
-	}
-	return a
-}
-
 // waiting begins the time in which something must be published.
 func (p *peer) waiting() {
 	p.mu.Lock()

@@ -10,6 +10,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/pion/rtp"
+
+	"pushcart/ingest"
 )
 
 func TestNTP(t *testing.T) {
@@ -213,7 +215,7 @@ func FuzzTarget(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, query, auth string) {
 		got, r := parseTarget(path, query, base.HeaderValue{auth})
 		if r != nil {
-			if r.Message != plainText(r.Message) {
+			if r.Message != ingest.PlainText(r.Message) {
 				t.Errorf("message %q", r.Message)
 			}
 			return

@@ -296,7 +296,7 @@ func (r *receiver) broken(t *track, err error) {
 	r.metrics.packet(t.id, f, 1)
 	if t.begun && !t.logged {
 		t.logged = true
-		r.log.Warn("packets break their payload format; access units are dropped", "track", t.id, "codec", t.codec.String(), "error", clip(plainText(err.Error())))
+		r.log.Warn("packets break their payload format; access units are dropped", "track", t.id, "codec", t.codec.String(), "error", ingest.Clip(ingest.PlainText(err.Error())))
 	}
 	t.gate.damaged()
 	t.renew()

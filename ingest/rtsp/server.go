@@ -11,6 +11,8 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
+
+	"pushcart/ingest"
 )
 
 // Server takes publishers' connections.
@@ -26,12 +28,12 @@ type Server struct {
 	closing sync.Once
 	done    chan struct{} // closed when the server ends
 
-	mu        sync.Mutex // guards what follows
-	peers     map[*peer]struct{}
-	addresses map[netip.Addr]int
-	sessions  map[*session]struct{}
-	ended     bool           // no session may begin
-	watching  sync.WaitGroup // of sessions' goroutines
+	mu       sync.Mutex // guards what follows
+	peers    map[*peer]struct{}
+	places   ingest.Places
+	sessions map[*session]struct{}
+	ended    bool           // no session may begin
+	watching sync.WaitGroup // of sessions' goroutines
 }
 
 // NewServer makes a server and opens its sockets.
@@ -51,7 +53,7 @@ func NewServer(opt Options) (*Server, error) {
 	}
 	s := &Server{
 		opt: opt, metrics: m, done: make(chan struct{}), mostStraggle: mostStraggle,
-		peers: map[*peer]struct{}{}, addresses: map[netip.Addr]int{}, sessions: map[*session]struct{}{},
+		peers: map[*peer]struct{}{}, sessions: map[*session]struct{}{},
 	}
 	if s.tcp, err = net.Listen("tcp", opt.Address); err != nil {
 		return nil, fmt.Errorf("rtsp: listening on %s: %w", opt.Address, err)
@@ -195,14 +197,13 @@ func (s *Server) admit(p *peer) result {
 	lim := s.limits()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.peers) >= lim.MaxConnections {
+	switch s.places.Take(p.remote.Addr(), lim.MaxConnections, lim.MaxConnectionsPerAddress) {
+	case ingest.FullServer:
 		return resultTooMany
-	}
-	if s.addresses[p.address()] >= lim.MaxConnectionsPerAddress {
+	case ingest.FullNetwork:
 		return resultTooManyAddress
 	}
 	s.peers[p] = struct{}{}
-	s.addresses[p.address()]++
 	s.metrics.connections.Inc()
 	return ""
 }
@@ -211,9 +212,7 @@ func (s *Server) leave(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.peers, p)
-	if s.addresses[p.address()]--; s.addresses[p.address()] == 0 {
-		delete(s.addresses, p.address())
-	}
+	s.places.Leave(p.remote.Addr())
 	s.metrics.connections.Dec()
 }
 
@@ -239,7 +238,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			nc.Close()
 			continue
 		}
-		if !temporary(err) {
+		if !ingest.Temporary(err) {
 			return nil, err
 		}
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
@@ -250,10 +249,4 @@ func (l *listener) Accept() (net.Conn, error) {
 		case <-time.After(delay):
 		}
 	}
-}
-
-// temporary tells of an Accept error that passes, such as too many open files.
-func temporary(err error) bool {
-	var t interface{ Temporary() bool }
-	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
 }

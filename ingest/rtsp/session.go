@@ -179,7 +179,7 @@ func (c *session) drain() {
 func (c *session) malformed(err error) {
 	c.server.metrics.packet(firstVideo, fateMalformed, 1)
 	c.broken.Do(func() {
-		c.log.Warn("rtsp: a packet cannot be read; it is dropped, as others may be", "error", clip(plainText(err.Error())))
+		c.log.Warn("rtsp: a packet cannot be read; it is dropped, as others may be", "error", ingest.Clip(ingest.PlainText(err.Error())))
 	})
 }
 
@@ -201,7 +201,7 @@ func (c *session) close(err error) {
 		c.receiver.end()
 		var r *ingest.Refusal
 		if errors.As(why, &r) && !c.refused {
-			s.metrics.refused(r.Reason)
+			s.metrics.refusals.Count(r.Reason)
 		}
 		c.pub.Close(why)
 	})

@@ -87,7 +87,7 @@ func (s source) redact(text string) string {
 	for _, secret := range s.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
 	}
-	return plainText(text)
+	return ingest.PlainText(text)
 }
 
 // redirect is where a redirect leads.
@@ -95,7 +95,7 @@ func (s source) redirect(to *base.URL, others bool) (source, error) {
 	same := strings.EqualFold(to.Hostname(), s.url.Hostname())
 	switch {
 	case !same && !others:
-		return s, say("The source redirects to another host, %s. Put that into its address, or allow its redirects.", clip(plainText(to.Hostname())))
+		return s, say("The source redirects to another host, %s. Put that into its address, or allow its redirects.", ingest.Clip(ingest.PlainText(to.Hostname())))
 	case s.url.Scheme == "rtsps" && to.Scheme != "rtsps":
 		return s, say("The source redirects from rtsps to rtsp, which would be readable on the way. Change its address if that is meant.")
 	}
@@ -132,7 +132,7 @@ func explain(err error, redact func(string) string) error {
 	case errors.As(err, &code) && code.Code == base.StatusUnauthorized:
 		return say("The source refuses the user and password of its address.")
 	case errors.As(err, &code):
-		return say("The source answers %d, %s.", code.Code, clip(redact(code.Message)))
+		return say("The source answers %d, %s.", code.Code, ingest.Clip(redact(code.Message)))
 	case errors.As(err, new(liberrors.ErrClientUDPTimeout)), errors.As(err, new(liberrors.ErrClientTCPTimeout)):
 		return say("The source stopped sending.")
 	case errors.As(err, new(liberrors.ErrClientRequestTimedOut)):

@@ -2,10 +2,7 @@ package rtsp
 
 import (
 	"encoding/base64"
-	"net/url"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
@@ -38,7 +35,7 @@ func parseTarget(path, query string, authorization base.HeaderValue) (target, *i
 	if len(t.name) > longestName {
 		return t, ingest.Refuse(ingest.ReasonBadName, "The stream's name is too long: it has %d characters. Copy the address again: rtsp://HOST/%s/NAME.", len(t.name), app)
 	}
-	t.key = queryValue(query, "key")
+	t.key = ingest.QueryValue(strings.TrimSuffix(withoutControl(query), "/"), "key")
 	t.tried = t.key != ""
 	if user, password, ok := basic(authorization); ok {
 		t.tried = true
@@ -55,7 +52,7 @@ func parseTarget(path, query string, authorization base.HeaderValue) (target, *i
 	return t, nil
 }
 
-// withoutControl removes a control attribute from the end of a path or a query's value.
+// withoutControl removes a control attribute, which clients put behind the whole address, from the end of a path or a query.
 func withoutControl(v string) string {
 	for _, mark := range [...]string{"/trackID=", "/streamid=", "/stream=", "/track"} {
 		if i := strings.LastIndex(v, mark); i >= 0 && digits(v[i+len(mark):]) {
@@ -74,22 +71,6 @@ func digits(v string) bool {
 	return v != ""
 }
 
-// queryValue finds a parameter. Unlike in HTML forms, a plus sign means itself: people paste secrets as they are.
-func queryValue(query, name string) string {
-	for part := range strings.SplitSeq(query, "&") {
-		k, v, _ := strings.Cut(part, "=")
-		if k != name {
-			continue
-		}
-		v = strings.TrimSuffix(withoutControl(v), "/")
-		if plain, err := url.PathUnescape(v); err == nil {
-			return plain
-		}
-		return v
-	}
-	return ""
-}
-
 // basic reads an Authorization header of the Basic scheme (RFC 7617 2). Unlike gortsplib's reader it takes a password with a colon
 // in it.
 func basic(header base.HeaderValue) (user, password string, ok bool) {
@@ -103,24 +84,4 @@ func basic(header base.HeaderValue) (user, password string, ok bool) {
 	}
 	user, password, ok = strings.Cut(string(plain), ":")
 	return user, password, ok
-}
-
-// plainText leaves out what is not meant to be seen, such as line breaks, terminal controls and marks that turn the
-// direction of the text around them: what a peer says of itself is shown in logs and on pages.
-func plainText(v string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, v)
-}
-
-// clip shortens what a peer sent, for messages and logs.
-func clip(v string) string {
-	const longest = 64
-	if len(v) > longest {
-		return strings.ToValidUTF8(v[:longest], "") + "…"
-	}
-	return v
 }

@@ -1,8 +1,6 @@
 package srt
 
 import (
-	"errors"
-
 	gosrt "github.com/datarhei/gosrt"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,21 +30,12 @@ const (
 var results = []result{resultPublished, resultRefused, resultNoMedia, resultBadIdentifier, resultPlay, resultPassphrase,
 	resultBadHandshake, resultTooMany, resultTooManyAddress, resultShutdown, resultPanic, resultUnreachable, resultRejected}
 
-// refusalReasons are the label values of pushcart_srt_refusals_total; whatever else a door may think of is "other".
-var refusalReasons = []ingest.Reason{ingest.ReasonBadKey, ingest.ReasonNoKeys, ingest.ReasonBadName,
-	ingest.ReasonNameTaken, ingest.ReasonTakenOver, ingest.ReasonUnsupportedCodec, ingest.ReasonNoKeyframe,
-	ingest.ReasonNoCodecData, ingest.ReasonBadMedia, ingest.ReasonProtocol, ingest.ReasonLimit, ingest.ReasonIdle,
-	ingest.ReasonShutdown}
-
-// reasonOther stands for reasons that are not listed.
-const reasonOther ingest.Reason = "other"
-
 // metrics holds every counter by its label.
 type metrics struct {
 	connections prometheus.Gauge
 	bytes       prometheus.Counter
 	results     map[result]prometheus.Counter
-	refusals    map[ingest.Reason]prometheus.Counter
+	refusals    ingest.Refusals
 	rtt         prometheus.Histogram
 
 	received, lost, retransmitted, dropped, undecryptable prometheus.Counter
@@ -54,53 +43,38 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	r := registrar{reg: reg}
-	connections := r.add(prometheus.NewGauge(prometheus.GaugeOpts{
+	r := &ingest.Registrar{Registerer: reg}
+	connections := ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pushcart_srt_connections", Help: "SRT connections that are open."}))
-	bytes := r.add(prometheus.NewCounter(prometheus.CounterOpts{
+	bytes := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_srt_bytes_received_total", Help: "Bytes received in SRT data packets, with their headers."}))
-	byResult := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byResult := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_srt_connections_total", Help: "SRT connections that have ended, by how they went."}, []string{"result"}))
-	byReason := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byReason := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_srt_refusals_total", Help: "SRT publishers refused or sent away, by reason."}, []string{"reason"}))
-	byKind := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byKind := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_srt_packets_total", Help: "SRT data packets: received in all; found missing (lost), of which most come again (retransmitted); too late or twice (dropped); undecryptable."}, []string{"kind"}))
-	byFault := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byFault := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_srt_ts_faults_total", Help: "Faults of the transport streams in SRT: gaps in a stream, broken packets, resyncs, damaged PES and sections."}, []string{"kind"}))
-	rtt := r.add(prometheus.NewHistogram(prometheus.HistogramOpts{
+	rtt := ingest.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "pushcart_srt_rtt_seconds", Help: "Round-trip time of SRT connections as it was when they ended.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1}}))
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	kind := byKind.(*prometheus.CounterVec).WithLabelValues
-	fault := byFault.(*prometheus.CounterVec).WithLabelValues
+	kind := byKind.WithLabelValues
+	fault := byFault.WithLabelValues
 	m := &metrics{
-		connections: connections.(prometheus.Gauge),
-		bytes:       bytes.(prometheus.Counter),
-		results:     map[result]prometheus.Counter{},
-		refusals:    map[ingest.Reason]prometheus.Counter{},
-		rtt:         rtt.(prometheus.Histogram),
+		connections: connections,
+		bytes:       bytes,
+		results:     ingest.Labelled(byResult, results),
+		refusals:    ingest.NewRefusals(byReason),
+		rtt:         rtt,
 		received:    kind("received"), lost: kind("lost"), retransmitted: kind("retransmitted"), dropped: kind("dropped"),
 		undecryptable: kind("undecryptable"),
 		gaps:          fault("gap"), broken: fault("broken_packet"), resyncs: fault("resync"), damaged: fault("damaged"),
 	}
-	for _, v := range results {
-		m.results[v] = byResult.(*prometheus.CounterVec).WithLabelValues(string(v))
-	}
-	for _, v := range append(refusalReasons, reasonOther) {
-		m.refusals[v] = byReason.(*prometheus.CounterVec).WithLabelValues(string(v))
-	}
 	return m, nil
-}
-
-// refused counts a refusal.
-func (m *metrics) refused(r ingest.Reason) {
-	c, ok := m.refusals[r]
-	if !ok {
-		c = m.refusals[reasonOther]
-	}
-	c.Inc()
 }
 
 // traffic counts what came since the statistics before.
@@ -124,23 +98,4 @@ func (m *metrics) faults(s ts.Stats) {
 	m.broken.Add(float64(s.Broken))
 	m.resyncs.Add(float64(s.Resyncs))
 	m.damaged.Add(float64(s.Damaged))
-}
-
-// registrar registers collectors; one that is there already, from another server, is shared.
-type registrar struct {
-	reg prometheus.Registerer
-	err error
-}
-
-func (r *registrar) add(c prometheus.Collector) prometheus.Collector {
-	if r.reg == nil {
-		return c
-	}
-	err := r.reg.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		return there.ExistingCollector
-	}
-	r.err = errors.Join(r.err, err)
-	return c
 }

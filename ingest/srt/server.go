@@ -37,11 +37,10 @@ type Server struct {
 
 	sessions sync.WaitGroup
 
-	mu        sync.Mutex // guards what follows, and sessions against the end
-	closing   bool
-	warned    feed.Meter
-	open      int
-	addresses map[netip.Addr]int
+	mu      sync.Mutex // guards what follows, and sessions against the end
+	closing bool
+	warned  feed.Meter
+	places  ingest.Places
 }
 
 // NewServer opens the listener. Publishers are served by Run.
@@ -58,7 +57,7 @@ func NewServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("srt: listening on %s: %w", opt.Address, err)
 	}
-	return &Server{opt: opt, metrics: m, ln: ln, addresses: map[netip.Addr]int{}}, nil
+	return &Server{opt: opt, metrics: m, ln: ln}, nil
 }
 
 // Addr is the address on which the server listens.
@@ -146,17 +145,6 @@ func addressOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// host is by what connections are counted: for IPv6 the network, since one host may have all of it.
-func host(remote netip.AddrPort) netip.Addr {
-	a := remote.Addr()
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}
-
 // admit counts a connection in, unless there are too many. leave ends what it began.
 func (s *Server) admit(remote netip.AddrPort) result {
 	limits := s.opt.Limits().withDefaults()
@@ -165,15 +153,13 @@ func (s *Server) admit(remote netip.AddrPort) result {
 	if s.closing {
 		return resultShutdown
 	}
-	if s.open >= limits.MaxConnections {
+	switch s.places.Take(remote.Addr(), limits.MaxConnections, limits.MaxConnectionsPerAddress) {
+	case ingest.FullServer:
 		return resultTooMany
-	}
-	if s.addresses[host(remote)] >= limits.MaxConnectionsPerAddress {
+	case ingest.FullNetwork:
 		return resultTooManyAddress
 	}
 	s.sessions.Add(1)
-	s.open++
-	s.addresses[host(remote)]++
 	s.metrics.connections.Inc()
 	return ""
 }
@@ -182,10 +168,7 @@ func (s *Server) leave(remote netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.sessions.Done()
-	s.open--
-	if s.addresses[host(remote)]--; s.addresses[host(remote)] == 0 {
-		delete(s.addresses, host(remote))
-	}
+	s.places.Leave(remote.Addr())
 	s.metrics.connections.Dec()
 }
 
@@ -193,7 +176,7 @@ func (s *Server) leave(remote netip.AddrPort) {
 func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort) (result, error) {
 	id, how, no := s.judge(req)
 	if no != nil {
-		s.metrics.refused(no.reason)
+		s.metrics.refusals.Count(no.reason)
 		s.opt.Log.Log(ctx, s.loudness(), "srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
 		req.reject(no.code)
 		return how, errors.New(no.sentence)
@@ -205,7 +188,7 @@ func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort)
 		code := gosrt.REJX_FORBIDDEN
 		var refusal *ingest.Refusal
 		if errors.As(err, &refusal) {
-			s.metrics.refused(refusal.Reason)
+			s.metrics.refusals.Count(refusal.Reason)
 			code = codeOf(refusal.Reason)
 		}
 		req.reject(code)

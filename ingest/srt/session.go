@@ -92,7 +92,7 @@ func (s *session) run(ctx context.Context, l link) (result, error) {
 	var refusal *ingest.Refusal
 	how := resultNoMedia
 	if errors.As(err, &refusal) {
-		s.metrics.refused(refusal.Reason)
+		s.metrics.refusals.Count(refusal.Reason)
 		how = resultRefused
 		if refusal.Reason == ingest.ReasonShutdown {
 			how = resultShutdown

@@ -180,22 +180,7 @@ func readResource(resource string, bare bool) (name, key string, no *rejection) 
 	default:
 		return "", "", badRequest("The stream identifier's path is not live/NAME.")
 	}
-	return name, queryValue(query, "key"), nil
-}
-
-// queryValue finds a parameter. Unlike in HTML forms, a plus sign means itself: people paste secrets as they are.
-func queryValue(query, name string) string {
-	for part := range strings.SplitSeq(query, "&") {
-		k, v, _ := strings.Cut(part, "=")
-		if k != name {
-			continue
-		}
-		if plain, err := url.PathUnescape(v); err == nil {
-			return plain
-		}
-		return v
-	}
-	return ""
+	return name, ingest.QueryValue(query, "key"), nil
 }
 
 // codeOf is the rejection code for a refusal of the door.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pion/sdp/v3"
 
+	"pushcart/ingest"
 	"pushcart/internal/stream"
 )
 
@@ -53,7 +54,7 @@ func readPayloads(m *sdp.MediaDescription, video bool) ([]payload, error) {
 	for _, number := range m.MediaName.Formats {
 		n, err := strconv.ParseUint(number, 10, 7)
 		if err != nil {
-			return nil, malformed("The offer has a payload type %q: it is a number up to 127.", clip(number))
+			return nil, malformed("The offer has a payload type %q: it is a number up to 127.", ingest.Clip(number))
 		}
 		encoding, rest, _ := strings.Cut(maps[number], "/")
 		rate, channels, _ := strings.Cut(rest, "/")

@@ -147,7 +147,7 @@ func (s *Server) offerOf(w http.ResponseWriter, r *http.Request) (*offer, result
 	case errors.As(err, &bad) && bad.unsupported:
 		// RFC 9725 4.4.4: an offer of which only a part could be taken is refused as a whole.
 		s.opt.Log.Warn("whip: offer refused", "remote", r.RemoteAddr, "reason", string(bad.reason), "message", bad.sentence)
-		s.metrics.refused(bad.reason)
+		s.metrics.refusals.Count(bad.reason)
 		problem(w, http.StatusUnprocessableEntity, "%s", bad.sentence)
 		return nil, resultUnsupported, false
 	default:
@@ -209,11 +209,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if !errors.As(err, &refusal) {
 		s.metrics.results[resultBadRequest].Inc()
 		s.opt.Log.Warn("whip: offer failed", "remote", r.RemoteAddr, "error", err)
-		problem(w, http.StatusBadRequest, "The offer cannot be answered: %s.", clip(err.Error()))
+		problem(w, http.StatusBadRequest, "The offer cannot be answered: %s.", ingest.Clip(err.Error()))
 		return
 	}
 	s.metrics.results[resultRefused].Inc()
-	s.metrics.refused(refusal.Reason)
+	s.metrics.refusals.Count(refusal.Reason)
 	status := http.StatusForbidden
 	switch refusal.Reason {
 	case ingest.ReasonBadKey:
@@ -258,7 +258,7 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, c *session) {
 		w.Header().Set("Retry-After", "1")
 		problem(w, http.StatusTooManyRequests, "ICE is restarted too often.")
 	case err != nil:
-		problem(w, http.StatusUnprocessableEntity, "ICE cannot be restarted: %s. Publish anew.", clip(err.Error()))
+		problem(w, http.StatusUnprocessableEntity, "ICE cannot be restarted: %s. Publish anew.", ingest.Clip(err.Error()))
 	case answer == "":
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -357,7 +357,7 @@ func link(s ICEServer) string {
 }
 
 // printable keeps a path's part fit for a sentence.
-func printable(name string) string { return url.PathEscape(clip(name)) }
+func printable(name string) string { return url.PathEscape(ingest.Clip(name)) }
 
 // newID is an identifier that nobody can guess.
 func newID() string { return rand.Text() }

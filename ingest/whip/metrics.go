@@ -1,8 +1,6 @@
 package whip
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pushcart/ingest"
@@ -53,14 +51,6 @@ const (
 
 var keyReasons = []keyReason{keyStart, keyInterval, keyLoss}
 
-var refusalReasons = []ingest.Reason{ingest.ReasonBadKey, ingest.ReasonNoKeys, ingest.ReasonBadName,
-	ingest.ReasonNameTaken, ingest.ReasonTakenOver, ingest.ReasonUnsupportedCodec, ingest.ReasonNoKeyframe,
-	ingest.ReasonNoCodecData, ingest.ReasonBadMedia, ingest.ReasonProtocol, ingest.ReasonLimit, ingest.ReasonIdle,
-	ingest.ReasonShutdown}
-
-// reasonOther stands for reasons that are not listed.
-const reasonOther ingest.Reason = "other"
-
 // metrics holds every counter by its label, so that counting looks nothing up but a small map.
 type metrics struct {
 	sessions prometheus.Gauge
@@ -71,80 +61,43 @@ type metrics struct {
 	results  map[result]prometheus.Counter
 	packets  map[fate]prometheus.Counter
 	keys     map[keyReason]prometheus.Counter
-	refusals map[ingest.Reason]prometheus.Counter
+	refusals ingest.Refusals
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	r := registrar{reg: reg}
-	sessions := r.add(prometheus.NewGauge(prometheus.GaugeOpts{
+	r := &ingest.Registrar{Registerer: reg}
+	sessions := ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pushcart_whip_sessions", Help: "WHIP sessions that are open, publishing or not."}))
-	bytes := r.add(prometheus.NewCounter(prometheus.CounterOpts{
+	bytes := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_whip_bytes_received_total", Help: "Bytes of RTP received over WHIP."}))
-	waits := r.add(prometheus.NewHistogram(prometheus.HistogramOpts{
+	waits := ingest.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "pushcart_whip_jitter_wait_seconds", Help: "How long packets waited for one that was missing.",
 		Buckets: []float64{.005, .01, .02, .05, .1, .15, .2, .3, .5}}))
-	nacks := r.add(prometheus.NewCounter(prometheus.CounterOpts{
+	nacks := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_whip_nacks_total", Help: "Packets that were asked for again, counted each time."}))
-	restarts := r.add(prometheus.NewCounter(prometheus.CounterOpts{
+	restarts := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_whip_ice_restarts_total", Help: "ICE restarts that publishers asked for and got."}))
-	byResult := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byResult := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_whip_sessions_total", Help: "WHIP sessions and attempts at one that have ended, by how they went."}, []string{"result"}))
-	byFate := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byFate := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_whip_packets_total", Help: "RTP packets by what became of them; received counts all that came."}, []string{"fate"}))
-	byKey := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byKey := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_whip_keyframe_requests_total", Help: "Picture loss indications sent, by why."}, []string{"reason"}))
-	byReason := r.add(prometheus.NewCounterVec(prometheus.CounterOpts{
+	byReason := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_whip_refusals_total", Help: "WHIP publishers refused or sent away, by reason."}, []string{"reason"}))
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	m := &metrics{
-		sessions: sessions.(prometheus.Gauge),
-		bytes:    bytes.(prometheus.Counter),
-		waits:    waits.(prometheus.Histogram),
-		nacks:    nacks.(prometheus.Counter),
-		restarts: restarts.(prometheus.Counter),
-		results:  labelled(byResult, results),
-		packets:  labelled(byFate, fates),
-		keys:     labelled(byKey, keyReasons),
-		refusals: labelled(byReason, append(refusalReasons, reasonOther)),
+		sessions: sessions,
+		bytes:    bytes,
+		waits:    waits,
+		nacks:    nacks,
+		restarts: restarts,
+		results:  ingest.Labelled(byResult, results),
+		packets:  ingest.Labelled(byFate, fates),
+		keys:     ingest.Labelled(byKey, keyReasons),
+		refusals: ingest.NewRefusals(byReason),
 	}
 	return m, nil
-}
-
-// labelled makes the counters of a vector with one label.
-func labelled[L ~string](c prometheus.Collector, values []L) map[L]prometheus.Counter {
-	m := map[L]prometheus.Counter{}
-	for _, v := range values {
-		m[v] = c.(*prometheus.CounterVec).WithLabelValues(string(v))
-	}
-	return m
-}
-
-// refused counts a refusal.
-func (m *metrics) refused(r ingest.Reason) {
-	c, ok := m.refusals[r]
-	if !ok {
-		c = m.refusals[reasonOther]
-	}
-	c.Inc()
-}
-
-// registrar registers collectors; one that is there already, from another server, is shared.
-type registrar struct {
-	reg prometheus.Registerer
-	err error
-}
-
-func (r *registrar) add(c prometheus.Collector) prometheus.Collector {
-	if r.reg == nil {
-		return c
-	}
-	err := r.reg.Register(c)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		return there.ExistingCollector
-	}
-	r.err = errors.Join(r.err, err)
-	return c
 }

@@ -79,7 +79,7 @@ func readOffer(body string, deliverable func(stream.Codec) bool) (*offer, error)
 	}
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(o.text); err != nil {
-		return nil, malformed("The offer is no session description (RFC 8866): %v.", clip(err.Error()))
+		return nil, malformed("The offer is no session description (RFC 8866): %v.", ingest.Clip(err.Error()))
 	}
 	if n := len(d.MediaDescriptions); n > maxSections {
 		return nil, unsupported("The offer has %d media sections, and %d is the most: offer one camera and one microphone.", n, maxSections)
@@ -144,7 +144,7 @@ func readSection(m *sdp.MediaDescription, mid string) (section, []payload, error
 		s.video = true
 	case "audio":
 	default:
-		return s, nil, unsupported("The offer has a section of the kind %q: offer audio and video.", clip(m.MediaName.Media))
+		return s, nil, unsupported("The offer has a section of the kind %q: offer audio and video.", ingest.Clip(m.MediaName.Media))
 	}
 	for _, a := range m.Attributes {
 		switch a.Key {
@@ -193,12 +193,4 @@ func (o *offer) formats(c stream.Codec) (is [128]bool) {
 		is[p.number] = is[p.number] || p.codec == c
 	}
 	return is
-}
-
-// clip keeps what a peer wrote from filling a sentence.
-func clip(s string) string {
-	if len(s) > 100 {
-		s = s[:100] + "…"
-	}
-	return strings.ToValidUTF8(s, "?")
 }

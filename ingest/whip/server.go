@@ -33,8 +33,7 @@ type Server struct {
 	running  sync.WaitGroup // sessions and requests that make one; added to under mu while not closed
 	sessions map[string]*session
 	ended    []ending // sessions that the server ended, the oldest first
-	slots    int
-	networks map[netip.Addr]int
+	places   ingest.Places
 }
 
 // NewServer opens the media ports. Its HTTP handlers, which Register adds, work until Run has ended.
@@ -60,7 +59,7 @@ func NewServer(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opt: opt, metrics: m, sockets: sockets, certificate: *certificate,
-		sessions: map[string]*session{}, networks: map[netip.Addr]int{}}
+		sessions: map[string]*session{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -121,17 +120,16 @@ func (s *Server) admit(from netip.Addr) (result, *ingest.Refusal) {
 	limits := s.limits()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		return resultShutdown, ingest.Refuse(ingest.ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
-	case s.slots >= limits.MaxSessions:
-		return resultTooMany, ingest.Refuse(ingest.ReasonLimit, "This server has %d WebRTC publishers already, which is the most that it takes. Try again later.", s.slots)
-	case s.networks[network(from)] >= limits.MaxSessionsPerAddress:
+	}
+	switch s.places.Take(from, limits.MaxSessions, limits.MaxSessionsPerAddress) {
+	case ingest.FullServer:
+		return resultTooMany, ingest.Refuse(ingest.ReasonLimit, "This server has %d WebRTC publishers already, which is the most that it takes. Try again later.", s.places.Open())
+	case ingest.FullNetwork:
 		return resultTooManyAddress, ingest.Refuse(ingest.ReasonLimit, "Too many WebRTC publishers come from your network. End one of them first.")
 	}
 	s.running.Add(1)
-	s.slots++
-	s.networks[network(from)]++
 	s.metrics.sessions.Inc()
 	return "", nil
 }
@@ -139,10 +137,7 @@ func (s *Server) admit(from netip.Addr) (result, *ingest.Refusal) {
 func (s *Server) leave(from netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slots--
-	if s.networks[network(from)]--; s.networks[network(from)] == 0 {
-		delete(s.networks, network(from))
-	}
+	s.places.Leave(from)
 	s.metrics.sessions.Dec()
 	s.running.Done()
 }

@@ -101,7 +101,7 @@ func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session
 
 // request is what a POST asks of the door.
 func request(r *http.Request, from netip.AddrPort, kick func(*ingest.Refusal)) ingest.Request {
-	return ingest.Request{Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: clip(r.UserAgent()), Kick: kick}
+	return ingest.Request{Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: ingest.Clip(r.UserAgent()), Kick: kick}
 }
 
 // maxBuffers is how many RTP and RTCP streams may come in a session's life, and bufferSize how many bytes of each wait to be
@@ -227,7 +227,7 @@ func (c *session) run() {
 	how, err := c.serve()
 	var refusal *ingest.Refusal
 	if errors.As(err, &refusal) { // before the resource is gone, which a publisher asks when its connection has ended
-		c.server.metrics.refused(refusal.Reason)
+		c.server.metrics.refusals.Count(refusal.Reason)
 		c.server.remember(c, refusal)
 	}
 	c.server.remove(c)

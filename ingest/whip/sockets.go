@@ -13,6 +13,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
+
+	"pushcart/ingest"
 )
 
 // What the media ports may cost before anybody has proved to belong to a session.
@@ -274,7 +276,7 @@ func (l *limitedListener) admit(c net.Conn) net.Conn {
 	if err != nil {
 		return nil
 	}
-	key := network(from.Addr())
+	key := ingest.Network(from.Addr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open >= maxTCPConnections || l.byAddress[key] >= maxTCPConnectionsPerAddress {
