@@ -19,8 +19,8 @@ type Options struct {
 	// Pace is how much later than the specification allows a part or segment may be seen, which covers the network
 	// and a busy machine; 0 means that pace is not judged.
 	Pace time.Duration
-	// LooseHints allows hinted parts to be given up when a segment ends, as an origin has to when key frames come
-	// without regularity.
+	// LooseHints allows hinted parts to be given up when a segment ends sooner, and put off when it goes on longer than was
+	// expected, as an origin has to when key frames come without regularity or are lost.
 	LooseHints bool
 	// DecodeSlack is how far a tfdt may be off the samples before it; 0 means not at all.
 	DecodeSlack time.Duration

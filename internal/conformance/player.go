@@ -282,9 +282,15 @@ func (p *player) settleHint(ctx context.Context, prev, next *mediaPlaylist) {
 			later = later || f.part.uri == h.uri
 		}
 		ends := next.at.part == 0 && next.at.msn > prev.open.msn-1 && len(prev.open.parts) > 0 && !later
-		if ends {
+		goesOn := next.at.part > 0 && next.at == prev.next() // the segment did not end where it was expected to
+		switch {
+		case ends:
 			p.s.rec.check(RuleHintKept, p.s.opt.LooseHints, p.url, "%s was hinted, but %v followed", h.uri, next.at)
-		} else {
+		case goesOn && p.s.opt.LooseHints:
+			h.cancel() // it is answered once the segment has ended after all
+			<-h.done
+			return
+		default:
 			p.s.rec.check(RuleHintMatch, false, p.url, "%s was hinted, %s was published", h.uri, next.part.uri)
 			h.cancel()
 			<-h.done
