@@ -80,6 +80,8 @@ func NewHub(opt Options) *Hub {
 type Publisher struct {
 	// Credential tells publishers apart; the same one may take its stream over at any time.
 	Credential string
+	// Ladder is the name of the ladder that the credential asks for; "" leaves it to the stream's name.
+	Ladder string
 	// Protocol, Remote and Agent are for people.
 	Protocol, Remote, Agent string
 	// Kick ends the connection for a reason that came up elsewhere: ErrSuperseded or ErrClosed. It does not block.

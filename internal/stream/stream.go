@@ -20,7 +20,8 @@ type Stream struct {
 	since      time.Time // when session began, or when it went
 	era        int
 	tracks     []*Track
-	end90k     int64 // highest end of any frame, in 1/90,000 s
+	rungs      []*Track // of the branch
+	end90k     int64    // highest end of any frame, in 1/90,000 s
 	consumers  []Consumer
 	expiry     *time.Timer // runs while away
 	absence    int         // counts the times that the publisher went, to tell one timer from another
@@ -159,10 +160,17 @@ func (x *Session) SetTrack(t *Track) error {
 		slices.SortFunc(tracks, func(a, b *Track) int { return a.ID - b.ID })
 	}
 	s.tracks = tracks
+	s.declareLocked()
+	return nil
+}
+
+// declareLocked tells the consumers all tracks.
+func (s *Stream) declareLocked() {
+	tracks := slices.Concat(s.tracks, s.rungs)
+	slices.SortFunc(tracks, func(a, b *Track) int { return a.ID - b.ID })
 	for _, c := range s.consumers {
 		c.Tracks(tracks)
 	}
-	return nil
 }
 
 // Write hands one frame to all consumers.
@@ -173,13 +181,18 @@ func (x *Session) Write(f *Frame) error {
 	if err := x.goneLocked(); err != nil {
 		return err
 	}
+	s.stats.frame(f, s.hub.opt.Now())
+	s.passLocked(f)
+	return nil
+}
+
+// passLocked hands a frame to the consumers.
+func (s *Stream) passLocked(f *Frame) {
 	end := Rescale(max(f.PTS, f.DTS)+f.Duration, f.Track.ClockRate, 90000)
 	s.end90k = max(s.end90k, end)
-	s.stats.frame(f, s.hub.opt.Now())
 	for _, c := range s.consumers {
 		c.Frame(f)
 	}
-	return nil
 }
 
 // WriteData hands one timed message to all consumers.

@@ -1,6 +1,9 @@
 package stream
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Codec names an elementary stream's coding.
 // The zero value is no codec.
@@ -63,7 +66,8 @@ func (c Codec) Video() bool {
 type Track struct {
 	// ID is the track's number within its publisher: 0 for the first video track and 1 to 15 for further ones, 100 for the
 	// first audio track and 101 to 115 for further ones. The video track of the lowest number leads: it decides where
-	// segments begin, so it should be the one that is least likely to stop.
+	// segments begin, so it should be the one that is least likely to stop. Tracks of a Branch follow from FirstRung and
+	// FirstRungAudio on.
 	ID int
 	// Codec of the frames.
 	Codec Codec
@@ -84,10 +88,20 @@ type Track struct {
 	// Undelivered tells that viewers do not get the track, because HLS cannot carry its codec. The door sets it.
 	Undelivered bool
 
+	// Rung is the rendition's name in URIs, such as "480p", of a track that was made from another one; "" for a publisher's own.
+	// Until the first frame such a track may be declared with its codec and size alone, without codec data.
+	Rung string
+	// Lag is how far a rung may be behind the publisher's tracks before something stands in for it; 0 for a publisher's own.
+	Lag time.Duration
+	// SoundOnly tells that a rung of audio is for viewers who get no picture, and does not go with video.
+	SoundOnly bool
+
 	// Width and Height are the displayed size in pixels; 0 for audio.
 	Width, Height int
 	// FrameRate is the rate that the codec data claims, in frames a second; 0 when it claims none.
 	FrameRate float64
+	// Color is what the samples of a picture stand for.
+	Color Color
 
 	// SampleRate is the output rate in Hz (with SBR, twice the core rate); 0 for video.
 	SampleRate int
@@ -101,5 +115,40 @@ type Track struct {
 	SilenceSamples int
 }
 
+// Numbers of the first rungs, and how many there may be of each kind.
+const (
+	FirstRung      = 16
+	FirstRungAudio = 116
+	MostRungs      = 16
+)
+
 // Video tells whether the track carries pictures.
 func (t *Track) Video() bool { return t.Codec.Video() }
+
+// Color is what samples stand for, in the code points of ITU-T H.273, as H.264, HEVC, AV1 and VP9 all have them. Zero values
+// are not known: 0 is reserved there.
+type Color struct {
+	// Primaries, Transfer and Matrix: ITU-T H.273 8.1 to 8.3. 2 is "unspecified".
+	Primaries, Transfer, Matrix uint8
+	// Full tells that samples use the full range of values.
+	Full bool
+	// Depth is the number of bits of a sample; 0 is not known.
+	Depth uint8
+}
+
+// Transfer characteristics of HDR (ITU-T H.273 8.2).
+const (
+	TransferPQ  = 16 // SMPTE ST 2084
+	TransferHLG = 18 // ARIB STD-B67
+)
+
+// Range is the picture's VIDEO-RANGE as rfc8216bis 4.4.6.2 has it: "SDR", "HLG" or "PQ".
+func (c Color) Range() string {
+	switch c.Transfer {
+	case TransferPQ:
+		return "PQ"
+	case TransferHLG:
+		return "HLG"
+	}
+	return "SDR"
+}
