@@ -43,8 +43,8 @@ func (v *Video) readAV1C(rec []byte) error {
 	s.profile, s.level = r.u(3), r.u(5)
 	s.tier, s.high, s.twelve, s.mono = r.flag(), r.flag(), r.flag(), r.flag()
 	s.subX, s.subY, s.position = r.flag(), r.flag(), r.u(2)
-	s.primaries, s.transfer, s.matrix = 2, 2, 2
-	v.props.codecString = s.codecString()
+	s.primaries, s.transfer, s.matrix = unspecified, unspecified, unspecified
+	v.props.codecString, v.props.color = s.codecString(), s.pictureColor()
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (v *Video) useSequence(payload, head, obus []byte) error {
 		return fmt.Errorf("sequence header: %w", err)
 	}
 	v.props.claimRate(s.timeScale, s.unitsPerFrame)
-	v.props.codecString = s.codecString()
+	v.props.codecString, v.props.color = s.codecString(), s.pictureColor()
 	s.patch(head)
 	v.config = append(head, obus...)
 	v.seqOBU = bytes.Clone(payload)

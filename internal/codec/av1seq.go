@@ -109,7 +109,7 @@ func (s *av1Sequence) color(r *bitReader) {
 	if s.profile != 1 {
 		s.mono = r.flag()
 	}
-	s.primaries, s.transfer, s.matrix = 2, 2, 2
+	s.primaries, s.transfer, s.matrix = unspecified, unspecified, unspecified
 	if r.flag() {
 		s.primaries, s.transfer, s.matrix = r.u(8), r.u(8), r.u(8)
 	}
@@ -153,17 +153,11 @@ func (s *av1Sequence) patch(head []byte) {
 // codecString writes the CODECS value (AV1-ISOBMFF 5). The optional fields appear only if any of them differs from
 // what leaving them out means.
 func (s *av1Sequence) codecString() string {
-	depth, tier := 8, 'M'
-	if s.high {
-		depth = 10
-	}
-	if s.twelve {
-		depth = 12
-	}
+	tier := 'M'
 	if s.tier {
 		tier = 'H'
 	}
-	str := fmt.Sprintf("av01.%d.%02d%c.%02d", s.profile, s.level, tier, depth)
+	str := fmt.Sprintf("av01.%d.%02d%c.%02d", s.profile, s.level, tier, s.depth())
 	unsaid := s.primaries == 2 && s.transfer == 2 && s.matrix == 2
 	bt709 := s.primaries == 1 && s.transfer == 1 && s.matrix == 1
 	if (unsaid || bt709) && !s.mono && !s.fullRange && s.subX && s.subY {

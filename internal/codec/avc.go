@@ -7,6 +7,9 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
+// maxDeeper bounds the bits of a sample beyond 8 (ITU-T H.264 7.4.2.1.1 allows 6, H.265 7.4.3.2.1 allows 8).
+const maxDeeper = 8
+
 // NAL unit types of H.264 (ITU-T H.264 table 7-1).
 const (
 	avcSlice  = 1
@@ -126,6 +129,8 @@ func (v *Video) describeAVC() error {
 		return fmt.Errorf("SPS: %w", err)
 	}
 	v.props.reorder = avcReorder(&s)
+	signal := avcSignal(s.VUI)
+	v.props.color, v.props.pixelAspect = signal.color(uint8(min(s.BitDepthLumaMinus8, maxDeeper)+8)), signal.pixelAspect()
 	v.props.frameRate = 0
 	if s.VUI != nil && s.VUI.TimingInfo != nil {
 		// A frame is two fields, and the tick is a field's.

@@ -242,7 +242,7 @@ func (v *Video) rebuildHEVC() error {
 	}
 	v.config = append(out, v.extra...)
 	v.props.codecString = hevcCodecString(head.ptl)
-	v.props.frameRate, v.props.reorder = hevcTiming(first)
+	v.props.describeHEVC(first, uint8(head.luma)+8)
 	return nil
 }
 
@@ -269,19 +269,21 @@ func hevcCodecString(ptl []byte) string {
 	return b.String()
 }
 
-// hevcTiming reads the rate that the SPS claims, 0 where it claims none, and how many pictures may precede another in
-// decoding order and follow it in output order (ITU-T H.265 7.4.3.2.1, sps_max_num_reorder_pics). Where mediacommon cannot read
-// the SPS that far, both are guessed.
-func hevcTiming(nal []byte) (frameRate float64, reorder int) {
+// describeHEVC reads from the further parts of an SPS the rate that it claims, 0 where it claims none, how many pictures may
+// precede another in decoding order and follow it in output order (ITU-T H.265 7.4.3.2.1, sps_max_num_reorder_pics), and what
+// samples stand for. Where mediacommon cannot read the SPS that far, all that is guessed.
+func (p *properties) describeHEVC(nal []byte, depth uint8) {
+	p.frameRate, p.reorder, p.color, p.pixelAspect = 0, 1, unsaid(depth), [2]int{}
 	var s h265.SPS
 	if s.Unmarshal(nal) != nil || len(s.MaxNumReorderPics) == 0 {
-		return 0, 1
+		return
 	}
-	var p properties
+	p.reorder = int(min(s.MaxNumReorderPics[len(s.MaxNumReorderPics)-1], maxReorder))
+	signal := hevcSignal(s.VUI)
+	p.color, p.pixelAspect = signal.color(depth), signal.pixelAspect()
 	if s.VUI != nil && s.VUI.TimingInfo != nil {
 		p.claimRate(uint64(s.VUI.TimingInfo.TimeScale), uint64(s.VUI.TimingInfo.NumUnitsInTick))
 	}
-	return p.frameRate, int(min(s.MaxNumReorderPics[len(s.MaxNumReorderPics)-1], maxReorder))
 }
 
 // hevcNAL says what a NAL unit means for the sample.

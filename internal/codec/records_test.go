@@ -84,8 +84,9 @@ func TestHEVCSubLayers(t *testing.T) {
 	if head.width != 640 || head.height != 360 || hevcCodecString(head.ptl) != "hvc1.1.6.L93.90" {
 		t.Errorf("%+v", head)
 	}
-	if rate, _ := hevcTiming(nal); rate != 0 {
-		t.Errorf("frame rate %v", rate)
+	var p properties
+	if p.describeHEVC(nal, 8); p.frameRate != 0 || p.reorder != 1 || p.color != unsaid(8) {
+		t.Errorf("properties %+v", p)
 	}
 }
 

@@ -54,6 +54,8 @@ type properties struct {
 	width, height int
 	frameRate     float64
 	reorder       int // pictures that may precede another in decoding order and follow it in output order
+	color         stream.Color
+	pixelAspect   [2]int // width of a sample to its height; zero where it is square
 }
 
 // NewVideo reads a decoder configuration: AVCDecoderConfigurationRecord, HEVCDecoderConfigurationRecord,
@@ -102,7 +104,8 @@ func (v *Video) Same(o *Video) bool {
 func (v *Video) Track(id int) *stream.Track {
 	return &stream.Track{
 		ID: id, Codec: v.codec, ClockRate: 90000, Config: v.config, CodecString: v.props.codecString,
-		Width: v.props.width, Height: v.props.height, FrameRate: v.props.frameRate,
+		Width: v.props.width, Height: v.props.height, PixelAspect: v.props.pixelAspect, FrameRate: v.props.frameRate,
+		Color: v.props.color,
 	}
 }
 

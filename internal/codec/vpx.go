@@ -32,6 +32,7 @@ func (v *Video) readVP8(frame []byte) (Sample, error) {
 	if err := v.props.checkPicture(width, height); err != nil {
 		return Sample{}, damaged("%v", err)
 	}
+	v.props.color = vp8Color()
 	s.Changed = true
 	return s, nil
 }
@@ -51,8 +52,9 @@ func (v *Video) readVP9(frame []byte) (Sample, error) {
 		return Sample{}, damaged("%v", err)
 	}
 	r := newVP9Record(&h)
+	r.keepTransfer(v.config)
 	if config := r.bytes(); !bytes.Equal(config, v.config) {
-		v.config, v.props.codecString = config, r.codecString()
+		v.config, v.props.codecString, v.props.color = config, r.codecString(), r.color()
 		s.Changed = true
 	}
 	s.Changed = s.Changed || width != v.props.width || height != v.props.height
@@ -81,6 +83,14 @@ func newVP9Record(h *vp9.Header) vpRecord {
 	space := spaces[c.ColorSpace&7]
 	r.primaries, r.transfer, r.matrix = space[0], space[1], space[2]
 	return r
+}
+
+// keepTransfer takes the transfer characteristics of a record of the same colours. A frame's header cannot say them: all
+// HDR is BT.2020 there.
+func (r *vpRecord) keepTransfer(record []byte) {
+	if len(record) >= vpRecordSize && record[3] == r.primaries && record[5] == r.matrix {
+		r.transfer = record[4]
+	}
 }
 
 func (r *vpRecord) bytes() []byte {
@@ -119,7 +129,7 @@ func (v *Video) readVPCC(rec []byte) error {
 	if r.profile > 3 || r.chroma > 3 || r.depth != 8 && r.depth != 10 && r.depth != 12 {
 		return errors.New("a profile or a bit depth that VP9 does not have")
 	}
-	v.config, v.props.codecString = r.bytes(), r.codecString()
+	v.config, v.props.codecString, v.props.color = r.bytes(), r.codecString(), r.color()
 	return nil
 }
 

@@ -36,6 +36,11 @@ var arrows = map[string][]string{
 	"packager/playlist": {"packager/window"},
 	"packager/hls":      {"packager/playlist", "packager/window"},
 
+	"packager/ladder":         {"internal/codec", "internal/stream", "packager/ladder/child", "packager/ladder/command", "packager/ladder/nut"},
+	"packager/ladder/child":   {"internal/stream", "packager/ladder/command"},
+	"packager/ladder/command": {"internal/stream"},
+	"packager/ladder/nut":     {},
+
 	"overlay":                     {"internal/stream", "overlay/card", "overlay/journal", "overlay/timed"},
 	"overlay/api":                 {"internal/auth", "overlay", "overlay/card"},
 	"overlay/card":                {},
@@ -46,12 +51,12 @@ var arrows = map[string][]string{
 
 	"internal/auth":   {},
 	"internal/codec":  {"internal/stream"},
-	"internal/config": {"ingest/pull", "internal/auth", "overlay/card"},
+	"internal/config": {"ingest/pull", "internal/auth", "overlay/card", "packager/ladder/command"},
 	"internal/stream": {},
 	"internal/node": {
 		"ingest", "ingest/pull", "ingest/rtmp", "ingest/rtsp", "ingest/srt", "ingest/whip",
 		"internal/auth", "internal/config", "internal/stream",
-		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/window",
+		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/ladder", "packager/ladder/child", "packager/ladder/command", "packager/window",
 	},
 
 	"internal/rules":       {},

@@ -96,8 +96,10 @@ type Track struct {
 	// SoundOnly tells that a rung of audio is for viewers who get no picture, and does not go with video.
 	SoundOnly bool
 
-	// Width and Height are the displayed size in pixels; 0 for audio.
+	// Width and Height are the size in samples, without what the codec data crop; 0 for audio.
 	Width, Height int
+	// PixelAspect is the width of a sample to its height, such as {4, 3}; zero where it is square or not known.
+	PixelAspect [2]int
 	// FrameRate is the rate that the codec data claims, in frames a second; 0 when it claims none.
 	FrameRate float64
 	// Color is what the samples of a picture stand for.

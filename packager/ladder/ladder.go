@@ -1,0 +1,354 @@
+package ladder
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/ladder/command"
+)
+
+// Ladder makes the renditions of one stream. It is a stream.Consumer: what the stream calls copies frames into queues and
+// wakes goroutines, no more. One goroutine, own, decides what is to be made; each job has its own for its children.
+type Ladder struct {
+	m      *Manager
+	s      *stream.Stream
+	name   string
+	log    *slog.Logger
+	wake   chan struct{} // of one place: own has something to look at
+	poster poster
+
+	ctx     context.Context // of the jobs; ends with the stream or the manager
+	cancel  context.CancelFunc
+	working sync.WaitGroup // the jobs' goroutines
+
+	mu     sync.Mutex // guards what follows; taken under the stream's lock, so nothing of the stream is called with it held
+	off    bool       // nothing is made: frames are passed over
+	away   bool
+	inputs []*input // the publisher's tracks that may go to a job, in the order of their numbers
+	all    []*stream.Track
+	jobs   []*job // the picture's first
+	rungs  map[int]*rung
+	plan   command.Plan
+	ladder *command.Ladder
+
+	declaring sync.Mutex // guards declared, and keeps SetTracks calls in order; never taken under the stream's lock
+	declared  []*stream.Track
+}
+
+// input is one of the publisher's tracks.
+type input struct {
+	id    int
+	track *stream.Track
+	// gen rises each time the track is described anew, as codec data or the picture's size change: a child takes frames of one
+	// only.
+	gen  int
+	feed *feed
+
+	last  int64 // PTS of the frame before
+	every float64
+}
+
+func newLadder(m *Manager, s *stream.Stream) *Ladder {
+	l := &Ladder{
+		m: m, s: s, name: s.Name(), log: m.log.With("stream", s.Name()), wake: make(chan struct{}, 1), rungs: map[int]*rung{}, away: true,
+	}
+	l.ctx, l.cancel = context.WithCancel(m.ctx)
+	return l
+}
+
+// Tracks implements stream.Consumer.
+func (l *Ladder) Tracks(tracks []*stream.Track) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var own []*stream.Track
+	for _, t := range tracks {
+		if t.Rung == "" {
+			own = append(own, t)
+		}
+	}
+	// Declaring rungs is told to everyone, so to this one, too.
+	if l.off || len(own) == 0 || slices.Equal(own, l.all) {
+		return
+	}
+	l.all, l.away = own, false
+	for _, t := range own {
+		l.describeLocked(t)
+	}
+	l.signal()
+}
+
+// describeLocked takes a track's new description.
+func (l *Ladder) describeLocked(t *stream.Track) {
+	for _, in := range l.inputs {
+		if in.id == t.ID {
+			if !sameTrack(in.track, t) {
+				in.gen++
+				in.every = 0
+			}
+			in.track = t
+			in.feed.setAway(false)
+			return
+		}
+	}
+	l.inputs = append(l.inputs, &input{id: t.ID, track: t, feed: newFeed()})
+}
+
+// Frame implements stream.Consumer.
+func (l *Ladder) Frame(f *stream.Frame) {
+	if f.Track.Rung != "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.off {
+		return
+	}
+	for _, in := range l.inputs {
+		if in.id == f.Track.ID {
+			in.measure(f)
+			if !in.feed.push(f, in.gen, l.m.opt.Now()) {
+				l.m.metrics.drop(dropFull)
+			}
+			return
+		}
+	}
+}
+
+// measure follows the time between pictures.
+func (in *input) measure(f *stream.Frame) {
+	if d := float64(f.PTS - in.last); d > 0 && d < float64(f.Track.ClockRate) {
+		if in.every == 0 {
+			in.every = d
+		}
+		in.every += (d - in.every) / 16
+	}
+	in.last = f.PTS
+}
+
+// Data implements stream.Consumer.
+func (l *Ladder) Data(*stream.Data) {}
+
+// Away implements stream.Consumer.
+func (l *Ladder) Away() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.away = true
+	l.all = nil
+	for _, in := range l.inputs {
+		in.feed.setAway(true)
+	}
+	l.signal()
+}
+
+// End implements stream.Consumer: all that runs for the stream ends.
+func (l *Ladder) End() { l.cancel() }
+
+func (l *Ladder) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// own is the stream's owner: it makes a plan each time that the publisher's tracks change, and gives the jobs their part.
+func (l *Ladder) own() {
+	defer func() {
+		l.cancel()
+		l.mu.Lock()
+		l.off = true // nobody takes what would still come
+		l.mu.Unlock()
+		l.working.Wait()
+		l.m.forget(l)
+	}()
+	select {
+	case <-l.m.ready:
+	case <-l.ctx.Done():
+		return
+	}
+	for {
+		select {
+		case <-l.wake:
+			l.replan()
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// replan finds what is to be made of the publisher's tracks now.
+func (l *Ladder) replan() {
+	set := l.m.opt.Settings()
+	ladder := set.choose(l.name, l.s.Ladder())
+	l.mu.Lock()
+	if l.away {
+		// What there is drains by itself. What is declared stays, for the publisher's return.
+		l.mu.Unlock()
+		return
+	}
+	var plan command.Plan
+	if l.m.engines.usable(false) {
+		plan = command.MakePlan(l.all, ladder, command.PlanOptions{Convert: set.Convert, Poster: set.Poster})
+	}
+	if plan.Picture != nil && !l.m.engines.usable(true) {
+		plan.Picture = nil
+	}
+	l.plan, l.ladder = plan, ladder
+	jobs := l.assignLocked(&plan, &set)
+	l.mu.Unlock()
+	l.declare()
+	for _, j := range jobs {
+		j.signal()
+	}
+}
+
+// assignLocked gives each input's job what it is to do, and makes the jobs that are missing.
+func (l *Ladder) assignLocked(plan *command.Plan, set *Settings) []*job {
+	for _, in := range l.inputs {
+		var w *want
+		switch {
+		case plan.Picture != nil && plan.Picture.Source.ID == in.id:
+			w = &want{picture: plan.Picture}
+		default:
+			for i := range plan.Sound {
+				if plan.Sound[i].Source.ID == in.id {
+					w = &want{sound: &plan.Sound[i]}
+				}
+			}
+		}
+		j := l.jobLocked(in.id)
+		if w == nil && j == nil {
+			in.feed.setOpen(false, latencyQueue)
+			continue
+		}
+		if w != nil {
+			w.gen, w.set, w.track = in.gen, *set, in.track
+			w.frameRate = in.rate()
+		}
+		if j == nil {
+			j = newJob(l, in.id, in.feed, in.track.Video())
+			l.jobs = append(l.jobs, j)
+			slices.SortFunc(l.jobs, func(a, b *job) int { return a.source - b.source })
+			j.assign(w) // before it runs: it would close the feed
+			l.working.Go(func() { j.run(l.ctx) })
+		}
+		j.assign(w)
+		for _, o := range w.outputs() {
+			if l.rungs[o.Track] == nil {
+				l.rungs[o.Track] = &rung{id: o.Track}
+			}
+		}
+	}
+	return slices.Clone(l.jobs)
+}
+
+// rate is the input's frame rate: the measured one, else the one that it claims; 0 when neither is known.
+func (in *input) rate() float64 {
+	if in.every > 0 {
+		return float64(in.track.ClockRate) / in.every
+	}
+	return in.track.FrameRate
+}
+
+func (l *Ladder) jobLocked(source int) *job {
+	for _, j := range l.jobs {
+		if j.source == source {
+			return j
+		}
+	}
+	return nil
+}
+
+// rateOf is an input's frame rate as it is now; 0 when it is not known.
+func (l *Ladder) rateOf(source int) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.inputs {
+		if in.id == source {
+			return in.rate()
+		}
+	}
+	return 0
+}
+
+func (l *Ladder) isAway() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.away
+}
+
+func (l *Ladder) rung(id int) *rung {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.rungs[id]
+	if r == nil {
+		r = &rung{id: id}
+		l.rungs[id] = r
+	}
+	return r
+}
+
+// declare tells the stream the tracks of what is made, when they have changed. It may be called from any goroutine of ours that
+// does not hold the stream's lock.
+func (l *Ladder) declare() {
+	l.declaring.Lock()
+	defer l.declaring.Unlock()
+	l.mu.Lock()
+	jobs := slices.Clone(l.jobs)
+	l.mu.Unlock()
+	var tracks []*stream.Track
+	for _, j := range jobs {
+		tracks = append(tracks, j.tracks()...)
+	}
+	if slices.EqualFunc(tracks, l.declared, func(a, b *stream.Track) bool { return a == b || reflect.DeepEqual(a, b) }) {
+		return
+	}
+	l.declared = tracks
+	// After the stream's end there is nobody to tell.
+	_ = l.s.Branch().SetTracks(tracks)
+}
+
+// info tells how the stream's ladder does.
+func (l *Ladder) info() Info {
+	l.mu.Lock()
+	jobs := slices.Clone(l.jobs)
+	in := Info{Stream: l.name, State: Off, Notes: slices.Clone(l.plan.Notes)}
+	if l.ladder != nil {
+		in.Ladder, in.Mode = l.ladder.Name, string(l.ladder.Mode)
+		if in.Mode == "" {
+			in.Mode = string(command.Latency)
+		}
+	}
+	l.mu.Unlock()
+	now := l.m.opt.Now()
+	for _, j := range jobs {
+		ji, rungs, notes := j.info(now)
+		if ji.State == Off && len(rungs) == 0 {
+			continue
+		}
+		if in.State == Off {
+			in.State = ji.State
+		}
+		in.Jobs = append(in.Jobs, ji)
+		in.Rungs = append(in.Rungs, rungs...)
+		in.Notes = append(in.Notes, notes...)
+	}
+	slices.SortFunc(in.Rungs, func(a, b RungInfo) int { return a.Track - b.Track })
+	_, in.PosterAt, _ = l.poster.get()
+	return in
+}
+
+func (l *Ladder) countRungs(in *NodeInfo) {
+	for _, r := range l.info().Rungs {
+		in.Wanted++
+		switch {
+		case r.Off != "":
+			in.Off++
+		case r.State == Running:
+			in.Running++
+		}
+	}
+}

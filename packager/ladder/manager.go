@@ -1,0 +1,289 @@
+package ladder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"pushcart/internal/stream"
+	"pushcart/packager/ladder/child"
+)
+
+// Manager is the node's: it knows the engines and what the host has room for, and makes a Ladder for each stream.
+type Manager struct {
+	opt     Options
+	log     *slog.Logger
+	env     []string
+	metrics *metrics
+	engines *engines
+	room    *admission
+
+	ctx    context.Context // of all streams' goroutines
+	cancel context.CancelFunc
+	ready  chan struct{} // closed when an engine works, or the trial is over
+	tried  chan struct{} // closed when the trial is over
+
+	mu      sync.Mutex // guards what follows
+	streams map[string]*Ladder
+	ran     bool           // the trial was begun
+	codecs  []stream.Codec // that engines were tried with
+	closed  bool
+	working sync.WaitGroup // one for each stream's owner, and trials
+}
+
+// New makes a Manager. Nothing is called before Run.
+func New(opt Options) (*Manager, error) {
+	if opt.Settings == nil {
+		return nil, errors.New("a ladder without settings")
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Environ == nil {
+		opt.Environ = os.Environ()
+	}
+	if opt.start == nil {
+		opt.start = startChild
+	}
+	if opt.trial == nil {
+		opt.trial = tryEngines
+	}
+	if opt.host == nil {
+		opt.host = newProcStat().sample
+	}
+	m := &Manager{
+		opt: opt, log: opt.Log.With("room", "ladder"), env: child.Environment(opt.Environ),
+		ready: make(chan struct{}), tried: make(chan struct{}), streams: map[string]*Ladder{},
+	}
+	m.metrics = newMetrics(opt.Registerer)
+	m.engines = newEngines(opt.Now, m.metrics)
+	m.room = newAdmission(opt.Settings, opt.Now, m.metrics)
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// sampleEvery is how often the host is looked at.
+const sampleEvery = time.Second
+
+// Run tries the engines and watches the host until ctx ends. It ends all children, and waits for them, before it returns;
+// streams that begin later get no ladder. Its error is nil: a host on which nothing can be encoded is told of by Node, Advice
+// and the log, and does not keep the node from running.
+func (m *Manager) Run(ctx context.Context) error {
+	defer m.close()
+	m.working.Go(func() { m.try(ctx) })
+	t := time.NewTicker(sampleEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			m.room.look(m.opt.host)
+			m.count()
+			if m.lacks() {
+				m.working.Go(func() { m.search(ctx) })
+			}
+		}
+	}
+}
+
+// try makes the first trial; who comes second waits for its end.
+func (m *Manager) try(ctx context.Context) {
+	m.mu.Lock()
+	first := !m.ran
+	m.ran = true
+	m.mu.Unlock()
+	if !first {
+		select {
+		case <-m.tried:
+		case <-ctx.Done():
+		}
+		return
+	}
+	defer close(m.tried)
+	m.search(ctx)
+}
+
+// search makes a trial. Streams go on as soon as an engine works.
+func (m *Manager) search(ctx context.Context) {
+	set := m.opt.Settings()
+	m.mu.Lock()
+	m.codecs = set.codecs()
+	m.mu.Unlock()
+	defer m.begin()
+	if set.Program == "" {
+		return
+	}
+	err := m.opt.trial(ctx, set, m.env, m.log, func(t trial) {
+		m.engines.set(set.Program, t, nil)
+		if t.works() {
+			m.begin()
+		}
+	})
+	switch working := m.engines.names(); {
+	case ctx.Err() != nil:
+	case err != nil:
+		m.engines.set(set.Program, trial{}, err)
+		m.log.Error("no renditions can be made of streams", "error", err)
+	case len(working) == 0:
+		m.log.Error("no encoder works: no renditions of pictures can be made", "tried", set.Encoders)
+	default:
+		m.log.Info("encoders were tried", "program", m.engines.versionOf(), "work", working)
+	}
+}
+
+// begin lets streams begin.
+func (m *Manager) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.ready:
+	default:
+		close(m.ready)
+	}
+}
+
+// lacks tells whether the settings have come to need a codec that no engine was tried with.
+func (m *Manager) lacks() bool {
+	select {
+	case <-m.tried:
+	default:
+		return false
+	}
+	set := m.opt.Settings()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range set.codecs() {
+		if !slices.Contains(m.codecs, c) {
+			m.codecs = append(m.codecs, c) // this search is for it
+			return true
+		}
+	}
+	return false
+}
+
+// close ends all streams' goroutines and waits for them.
+func (m *Manager) close() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	m.working.Wait()
+}
+
+// Attach makes a new stream's Ladder. It is the hub's, and does not block.
+func (m *Manager) Attach(s *stream.Stream) stream.Consumer {
+	l := newLadder(m, s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.opt.Settings().Program == "" {
+		l.off = true
+		return l
+	}
+	m.streams[s.Name()] = l
+	m.working.Go(l.own)
+	return l
+}
+
+// forget takes a stream that has ended off the list.
+func (m *Manager) forget(l *Ladder) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.streams[l.name] == l {
+		delete(m.streams, l.name)
+	}
+}
+
+// of finds a stream's ladder; nil when there is none.
+func (m *Manager) of(name string) *Ladder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.streams[name]
+}
+
+// all are the ladders of all streams.
+func (m *Manager) all() []*Ladder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]*Ladder, 0, len(m.streams))
+	for _, l := range m.streams {
+		out = append(out, l)
+	}
+	return out
+}
+
+// Converts tells whether what is coded so gets a rendition that viewers can play: doors may take it then. It is what the
+// settings say, and what the trial found once it is over.
+func (m *Manager) Converts(c stream.Codec) bool {
+	set := m.opt.Settings()
+	if set.Program == "" || !set.Convert {
+		return false
+	}
+	switch c {
+	case stream.VP8, stream.VP9, stream.Opus, stream.PCMA, stream.PCMU:
+	default: // goes to viewers as it is
+		return false
+	}
+	select {
+	case <-m.ready:
+		return m.engines.usable(c.Video())
+	default:
+		return true
+	}
+}
+
+// Info tells how a stream's ladder does; false when there is no such stream.
+func (m *Manager) Info(name string) (Info, bool) {
+	l := m.of(name)
+	if l == nil {
+		return Info{}, false
+	}
+	return l.info(), true
+}
+
+// Poster returns a stream's newest poster and when it came; false when there is none. The bytes do not change.
+func (m *Manager) Poster(name string) (jpeg []byte, at time.Time, ok bool) {
+	if l := m.of(name); l != nil {
+		return l.poster.get()
+	}
+	return nil, time.Time{}, false
+}
+
+// Advice is what could be done better about a stream's ladder: whole sentences, none when all is well.
+func (m *Manager) Advice(name string) []string {
+	l := m.of(name)
+	if l == nil {
+		return nil
+	}
+	return m.advise(l)
+}
+
+// Node tells how the room does.
+func (m *Manager) Node() NodeInfo {
+	set := m.opt.Settings()
+	in := NodeInfo{Program: set.Program, MaxTranscodes: set.MaxTranscodes}
+	select {
+	case <-m.ready:
+		in.Ready = true
+	default:
+	}
+	m.engines.describe(&in)
+	m.room.describe(&in)
+	for _, l := range m.all() {
+		l.countRungs(&in)
+	}
+	return in
+}
+
+// count brings the gauges up to date.
+func (m *Manager) count() {
+	in := m.Node()
+	m.metrics.look(&in)
+}
