@@ -14,8 +14,8 @@ func (p *Packager) leadByAudio(r *rendition) bool {
 		return false
 	}
 	discontinuity := p.lead != nil
-	p.level()
-	p.flush()
+	p.level(true)
+	p.flush(true)
 	at := inTicks(f.PTS, f.Track)
 	if p.picture != nil {
 		w := p.picture.w
@@ -94,6 +94,9 @@ func (p *Packager) audioFrame(r *rendition, f *stream.Frame) {
 // tooLate counts a frame for whose time something else stands already, and gives the rendition more time from now on.
 func (p *Packager) tooLate(r *rendition, at window.Ticks) {
 	p.opt.Metrics.drop(dropLate)
+	if r.rung != nil {
+		return // what it is given is set
+	}
 	r.patience = min(max(r.patience, p.lead.reached()-at+leastPatience), mostPatience)
 }
 
@@ -129,7 +132,8 @@ func (p *Packager) changeAudio(r *rendition, f *stream.Frame) *writer {
 		return w
 	}
 	if w != nil && w == p.lead && w.started {
-		p.flush()
+		w.flush()
+		p.flush(false)
 		p.audioWriter(r, f, init)
 		w.fresh = true
 		at := inTicks(f.PTS, f.Track)

@@ -70,14 +70,15 @@ func (p *Packager) enterBreak(r *rendition, f *stream.Frame) bool {
 			return true
 		}
 	}
-	p.breakDue = p.breakDue || !slices.ContainsFunc(r.cuts, func(c *cut) bool { return c.begin.Discontinuity })
+	if !slices.ContainsFunc(r.cuts, func(c *cut) bool { return c.begin.Discontinuity }) && p.mayBreak(r) {
+		p.breakDue = true
+	}
 	p.standIn(r, at)
 	return false
 }
 
 // followPicture places a frame of a following video track.
 func (p *Packager) followPicture(r *rendition, f *stream.Frame) {
-	r.heard = max(r.heard, inTicks(f.PTS, f.Track))
 	w := r.w
 	if w == nil {
 		if w = p.join(r, f); w == nil {
@@ -93,13 +94,16 @@ func (p *Packager) followPicture(r *rendition, f *stream.Frame) {
 	}
 	f.DTS, f.PTS = r.moved(f.DTS, f.Track), r.moved(f.PTS, f.Track)
 	at := inTicks(f.DTS, f.Track)
+	if f.Key && w.started {
+		r.turn(inTicks(f.PTS-f.DTS, f.Track))
+	}
 	w.predict(r.seen, f.DTS) // also of what is dropped, or a wrong prediction would make more of that
 	r.seen = f.DTS
 	switch {
 	case !w.started:
 		p.opt.Metrics.drop(dropBeforeStart)
 		return
-	case w.reached()-at > w.length()/2:
+	case !w.open() && w.end-at >= w.length():
 		p.tooLate(r, at+r.offset)
 		r.needKey = true
 		return
@@ -108,15 +112,22 @@ func (p *Packager) followPicture(r *rendition, f *stream.Frame) {
 		return
 	}
 	r.needKey = false
-	if f.Key {
-		r.offset = inTicks(f.PTS-f.DTS, f.Track)
-	}
 	p.closeBefore(w, f.DTS, at)
 	if p.target > 0 && !w.open() && at-w.end >= p.target {
 		w.gap(at)
 	}
 	w.add(f)
 	p.closeAfter(w)
+}
+
+// turn takes what is announced to another offset: an encoder may begin to reorder pictures, or cease to. What is announced lies
+// where it did in presentation time.
+func (r *rendition) turn(offset window.Ticks) {
+	if d := r.offset - offset; abs(d) > window.Rate/1000 {
+		r.w.end += d
+		r.w.segment += d
+	}
+	r.offset = offset
 }
 
 // strayFor is how many segments a layer may have key frames at no boundary before it joins where it has one.
@@ -194,11 +205,11 @@ func (r *rendition) early(f *stream.Frame) window.Ticks {
 
 // meet moves the rendition's times so that f, the first frame behind a boundary, is shown exactly when the leading one's is.
 // Layers of one camera are the same pictures: what tells them apart in time, such as the rounding of sender reports, is
-// small. Tracks that have nothing to do with one another keep their times, but for a key frame that would come too early for
+// small; rungs have the same times. Tracks that have nothing to do with one another keep their times, but for a key frame that would come too early for
 // what the boundary says.
 func (p *Packager) meet(r *rendition, f *stream.Frame) {
 	off := r.cuts[0].frame - r.position(f)
-	if off == 0 || len(r.cuts) > 1 && r.position(f)+r.early(f) >= r.cuts[1].frame {
+	if off == 0 || r.rung != nil || len(r.cuts) > 1 && r.position(f)+r.early(f) >= r.cuts[1].frame {
 		return
 	}
 	if shift := r.shift + off; abs(off) <= r.w.length()/2 && abs(shift) <= mostShift {

@@ -107,13 +107,6 @@ func (g *randomShow) visit(era int, last bool) {
 	g.base += int64(seconds*90000) + 90000 + 90000*int64(g.r.IntN(20))
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // TestStatesOfRandomShows holds what must be true of any show's messages and ranges against two hundred of them.
 func TestStatesOfRandomShows(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,8 @@ func (p *Packager) cut(w *writer, at, frame window.Ticks, discontinuity bool) {
 	for _, r := range p.renditions {
 		switch {
 		case r == w.own:
+		case r.w == nil && r.rung != nil:
+			p.await(r, c)
 		case r.w == nil:
 			r.cuts = appendLast(r.cuts, c, mostFollow)
 		default:
@@ -136,6 +138,9 @@ func (p *Packager) expectedCut(r *rendition) (window.Ticks, bool) {
 func (p *Packager) closeAfter(w *writer) {
 	next := w.lastDTS + w.frameTicks()
 	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
+	if r := w.own; r.rung != nil && w != p.lead && len(r.cuts) > 0 {
+		end = min(end, max(w.end+1, r.boundary(r.cuts[0])-r.offset)) // known before the frame there has come
+	}
 	if len(w.samples) >= mostPartFrames || len(w.payload) >= mostPartBytes {
 		p.settle(w)
 		w.close(w.end+p.target, next) // what else comes for this time is late
@@ -203,6 +208,7 @@ func (p *Packager) settle(w *writer) {
 	}
 	p.target = partTarget(window.FromDuration(p.opt.Settings.PartDuration), frames...)
 	p.out.SetPartTarget(p.target)
+	p.expectLag(0)
 }
 
 // gapLead announces that the leading rendition has nothing until a time, and goes on cutting segments meanwhile.

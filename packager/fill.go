@@ -20,7 +20,6 @@ func (p *Packager) fill(lead *writer) {
 	if p.target == 0 {
 		return
 	}
-	reached := lead.reached()
 	for _, r := range p.renditions {
 		w := r.w
 		if w == nil || w == lead {
@@ -32,19 +31,15 @@ func (p *Packager) fill(lead *writer) {
 		if len(r.queue.frames) > 0 {
 			continue
 		}
-		until := reached
-		if r.video {
-			until += p.keyOffset
-		}
-		from := r.reached()
+		until, from := p.front(r), r.reached()
 		if !w.started {
 			if len(r.cuts) == 0 {
 				continue
 			}
 			from = r.boundary(r.cuts[0])
 		}
-		if until-from > r.patience {
-			p.standIn(r, until-silenceMargin)
+		if until-from > r.limit() {
+			p.standIn(r, until-r.margin())
 		}
 	}
 }
@@ -52,6 +47,9 @@ func (p *Packager) fill(lead *writer) {
 // standIn fills a following rendition until the given presentation time: audio with silence in the track's own coding, and
 // with a gap what has none.
 func (p *Packager) standIn(r *rendition, until window.Ticks) {
+	if r.rung != nil {
+		r.rung.filling = true
+	}
 	if hasSilence(r.w.track) {
 		p.silence(r, until)
 		return
@@ -143,8 +141,8 @@ func (p *Packager) gap(r *rendition, until window.Ticks) {
 
 // level brings the following renditions to where the leading one ends, over all boundaries that they have not crossed yet,
 // before these lose their meaning: at the end of an era, and of the presentation. Renditions that once counted differently
-// would not agree on a number again.
-func (p *Packager) level() {
+// would not agree on a number again. Rungs may be left out, of which more is on its way when a publisher goes.
+func (p *Packager) level(rungs bool) {
 	lead := p.lead
 	if lead == nil {
 		return
@@ -155,11 +153,14 @@ func (p *Packager) level() {
 	}
 	for _, r := range p.renditions {
 		w := r.w
-		if w == nil || w == lead || p.target == 0 || !w.started && len(r.cuts) == 0 {
+		if w == nil || w == lead || p.target == 0 || r.rung != nil && !rungs || !w.started && len(r.cuts) == 0 {
 			continue
 		}
-		end := lead.end + p.keyOffset
-		if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > r.patience {
+		end, patience := lead.end+p.keyOffset, r.patience
+		if r.rung != nil {
+			patience = leastPatience // what it is given is over
+		}
+		if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > patience {
 			p.standIn(r, end)
 		}
 		w.flush()

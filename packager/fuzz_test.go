@@ -7,12 +7,14 @@ import (
 	"pushcart/packager/window"
 )
 
-// FuzzPackager feeds frames of any pattern that the ingest side may let through, of up to three tracks of each kind, and holds
-// what comes out against the rules that never bend.
+// FuzzPackager feeds frames of any pattern that the ingest side may let through, of up to three tracks of each kind, and of rungs
+// anything at all, and holds what comes out against the rules that never bend.
 func FuzzPackager(f *testing.F) {
 	f.Add([]byte{0x80, 33, 0x80, 33, 0x40, 21, 0x00, 33, 0xc0, 21, 0x20, 0, 0x80, 33})
 	f.Add([]byte{0x40, 21, 0x40, 21, 0x40, 200, 0x10, 0, 0x80, 255, 0x00, 255})
 	f.Add([]byte{0x80, 200, 0x30, 1, 0x80, 200, 0x40, 200, 0x30, 0, 0x80, 200, 0x80, 200, 0x30, 1, 0x00, 200, 0x30, 2, 0x83, 250, 0x40, 21, 0x30, 0, 0x8f, 255, 0x20, 2, 0x80, 33})
+	f.Add([]byte{0x80, 33, 0xb0, 0xa0, 0x00, 200, 0x30, 0x80, 0x00, 200, 0x32, 0x80, 0x40, 200, 0x30, 0x82, 0x80, 255, 0xb1, 0xc0, 0x20, 10, 0xf0, 0x80, 0x80, 33, 0xb0, 0x81})
+	f.Add([]byte{0xb0, 0xa0, 0x31, 0x80, 0x80, 200, 0xb0, 0x80, 0xbf, 0x9f, 0x00, 200, 0x3f, 0x8c, 0x21, 9, 0x40, 200, 0xf0, 0x82, 0x80, 200, 0xb4, 0x91})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g := newRig(t)
 		var tracks [6]*stream.Track // three of each kind
@@ -26,10 +28,36 @@ func FuzzPackager(f *testing.F) {
 		}
 		declared := []*stream.Track{tracks[0], tracks[3]}
 		g.Tracks(declared)
+		rungs := [4]*stream.Track{rungTrack(16, "a", 640, 360), rungTrack(17, "b", 320, 180), rungSound(116, "c"), rungSound(131, "d")}
 		for lane := 0; len(b) >= 2; b = b[2:] {
 			op, step := b[0], int64(b[1])
 			video, audio := lane, 3+lane
 			switch {
+			case op&0x30 == 0x30 && step >= 128:
+				n := int(step % 4)
+				if step&0x40 != 0 {
+					changed := *rungs[n]
+					changed.Config = append([]byte(nil), byte(op))
+					rungs[n] = &changed
+				}
+				if step&0x20 != 0 {
+					declared = append(declared[:len(declared):len(declared)], rungs[n])
+					g.Tracks(declared)
+				}
+				at, late := clocks[0], int64(op&0x0f)*9000
+				if n > 1 {
+					at, late = clocks[3], late*48/90
+				}
+				if op&0x0f == 0x0f {
+					late = -late << (step & 0x1f)
+				}
+				fr := stream.Frame{Track: rungs[n], Era: g.era - int(op&0x40)>>6, DTS: at - late, PTS: at - late, Key: n > 1 || op&0x80 != 0, Wall: epoch, Payload: []byte{1}}
+				if n > 1 {
+					fr.Duration = 1024
+				} else if step&0x10 != 0 {
+					fr.DTS -= 2700
+				}
+				g.Frame(&fr)
 			case op&0x30 == 0x30:
 				lane = int(step % 3)
 				declared = append(declared[:len(declared):len(declared)], tracks[lane], tracks[3+lane])

@@ -41,8 +41,11 @@ func (p *Packager) elect() {
 
 // leadWait is how long a rendition waits for one that is to lead it.
 func (p *Packager) leadWait(r *rendition) window.Ticks {
-	if !r.video && p.has(true) {
-		return leadPatience
+	switch {
+	case r.video && r.rung != nil:
+		return leadPatience // one program makes them all
+	case !r.video && p.has(true):
+		return leadPatience + p.expected()
 	}
 	return trackGrace
 }
@@ -79,6 +82,10 @@ func (p *Packager) leadByPicture(r *rendition) {
 // videoFrame takes a frame of the leading track, or of the one that is to lead.
 func (p *Packager) videoFrame(r *rendition, f *stream.Frame) {
 	w, at := r.w, inTicks(f.DTS, f.Track)
+	if r.rung != nil && p.lead != nil && !p.lead.r.Video && f.Era == p.era && inTicks(f.PTS, f.Track) < p.lead.reached() {
+		p.opt.Metrics.drop(dropLate) // sound leads, and is further
+		return
+	}
 	present := w != nil && p.lead == w && f.Era == p.era
 	if present && !w.open() && at+w.length() <= w.end && w.started {
 		// Something else stands at this frame's time.
@@ -89,6 +96,11 @@ func (p *Packager) videoFrame(r *rendition, f *stream.Frame) {
 	if !f.Key && (!present || f.Track != w.track || p.needKey) {
 		p.opt.Metrics.drop(dropBeforeKey)
 		return
+	}
+	if present && f.Track != w.track && r.rung != nil {
+		if init := p.init(r, f.Track); init != nil && init.Name == w.init.Name {
+			w.track = f.Track // the same codec data again, from another encoder
+		}
 	}
 	if !present || f.Track != w.track {
 		if w = p.enterVideo(r, f); w == nil {
@@ -135,7 +147,7 @@ func (p *Packager) enterVideo(r *rendition, f *stream.Frame) *writer {
 	}
 	w.track, w.init = f.Track, p.out.AddInit(w.r, init)
 	if discontinuity {
-		w.measured = 0
+		w.measured, w.lastDTS = 0, -1 // what is in front of it tells nothing of its rate
 	}
 	if p.picture != r {
 		p.picture, p.lastKey = r, p.lastKey[:0]
@@ -157,11 +169,14 @@ func (p *Packager) enterVideo(r *rendition, f *stream.Frame) *writer {
 // finish completes what came before a frame at the given decoding and presentation time that begins something new. What of
 // that era is still waiting and lies before it belongs in front of it.
 func (p *Packager) finish(era int, at, pts window.Ticks) {
+	if era == p.era && !p.lead.r.Video {
+		p.drainTo(pts) // sound that waited for the picture
+	}
 	p.lead.flush() // first, so that the others' last parts have what it tells
 	if era != p.era {
 		p.drainEra(p.era)
-		p.level()
-		p.flush()
+		p.level(true)
+		p.flush(true)
 		return
 	}
 	limit := window.FromDuration(p.opt.Settings.MaxSegmentDuration)
@@ -180,10 +195,14 @@ func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
 	p.era = f.Era
 	p.wallBase, p.wallStart = p.notBefore(f.Wall), at
 	p.began = at
+	p.gone = false
 	p.recent = p.recent[:0]
 	for _, r := range p.renditions {
 		r.cuts, r.shift, r.needKey, r.heard = r.cuts[:0], 0, r.video, at
 		r.seen, r.keyed = -1, 0
+		if g := r.rung; g != nil {
+			g.starting, g.filling, g.pace = true, false, pace{}
+		}
 		if r.w != nil && r.w != p.lead {
 			r.w.restart(at)
 		}

@@ -124,6 +124,9 @@ func (w *writer) ahead() bool {
 	if w == p.lead || len(p.cues.bound) == 0 && p.cues.state == nil || !w.carries() {
 		return false
 	}
+	if w.pending != nil && p.lead.pending != nil && p.lead.msn == w.msn {
+		return true // it has not told yet what belongs where the segment begins
+	}
 	return p.lead.end+p.keyOffset <= inTicks(slices.Max(w.pts), w.track)
 }
 

@@ -8,6 +8,7 @@ type Metrics struct {
 	discontinuities, silence, held                prometheus.Counter
 	cues, late, superseded                        prometheus.Counter
 	drops                                         *prometheus.CounterVec
+	lag                                           prometheus.Histogram
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -21,8 +22,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "pushcart_packager_parts_total", Help: "Partial segments published, by kind of rendition."}, []string{"kind"})
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pushcart_packager_dropped_frames_total", Help: "Frames that could not be packaged, by reason."}, []string{"reason"})
-	reg.MustRegister(parts, drops)
+	lag := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "pushcart_packager_rung_lag_seconds",
+		Help:    "How much later than the leading rendition's the parts of the ladder's rungs come, once they have caught up, in media time.",
+		Buckets: []float64{0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 4, 8}})
+	reg.MustRegister(parts, drops, lag)
 	return &Metrics{
+		lag:        lag,
 		videoParts: parts.WithLabelValues("video"), audioParts: parts.WithLabelValues("audio"), drops: drops,
 		segments:        counter("pushcart_packager_segments_total", "Segments begun, over all renditions."),
 		bytes:           counter("pushcart_packager_bytes_total", "Bytes of media published."),
@@ -57,6 +63,7 @@ const (
 	dropQueueFull    = "queue_full"
 	dropTrackChange  = "track_change"
 	dropUnpackagable = "unpackagable"
+	dropImplausible  = "implausible_time" // of a rung: not that of a frame that it can have been made from
 )
 
 func (m *Metrics) drop(reason string) { m.drops.WithLabelValues(reason).Inc() }

@@ -57,6 +57,12 @@ type Packager struct {
 	described []described  // what the variants tell of; empty before they are set
 	parted    bool         // a part was made since that was looked at
 
+	gone    bool         // the publisher has gone since the era began
+	broken  window.Ticks // where the leading rendition was when a rung last asked for a discontinuity
+	sources [2]source    // of the latest era of the publisher's frames, and of the one before
+	nominal window.Ticks // the largest Lag of rungs that were declared
+	lag     window.Ticks // how much further than usual players stay behind
+
 	inbox inbox // announcements of other goroutines
 	cues  cues
 	ahead atomic.Int64 // date of the newest frame less the clock when it came, ns
@@ -82,46 +88,72 @@ func New(name string, opt Options) *Packager {
 func (p *Packager) Presentation() *window.Presentation { return p.out }
 
 // Tracks implements stream.Consumer.
-func (p *Packager) Tracks(tracks []*stream.Track) { p.tracks = tracks }
+func (p *Packager) Tracks(tracks []*stream.Track) {
+	p.tracks = tracks
+	p.declareRungs()
+}
 
 // Data implements stream.Consumer. What data messages ask for comes back as announcements.
 func (p *Packager) Data(*stream.Data) {}
 
-// Away implements stream.Consumer: what came so far is published; the presentation stays open.
-func (p *Packager) Away() { p.finishAll() }
+// Away implements stream.Consumer: what came so far is published; the presentation stays open. Of rungs there is more to come, and
+// where one leads, the others wait for that.
+func (p *Packager) Away() {
+	p.gone = true
+	if p.rungLeads() {
+		p.drain()
+		if p.lead != nil {
+			p.complete(p.lead.own)
+		}
+		return
+	}
+	p.finishAll(false)
+	p.drain()
+	for _, r := range p.renditions {
+		if r.rung != nil {
+			p.complete(r)
+		}
+	}
+}
 
 // End implements stream.Consumer.
 func (p *Packager) End() {
-	p.finishAll()
+	p.finishAll(true)
 	p.publish(true)
 	p.out.End()
 }
 
-// finishAll publishes all that came, and brings the renditions to the same end.
-func (p *Packager) finishAll() {
+// finishAll publishes all that came, and brings the renditions to the same end, with rungs or without.
+func (p *Packager) finishAll(rungs bool) {
 	if p.lead != nil {
 		p.lead.flush() // first, so that the others' last parts have what it tells
 	}
-	p.drain(true)
-	p.level()
-	p.flush()
+	p.drainAll(rungs)
+	p.level(rungs)
+	p.flush(rungs)
 }
 
-// flush closes the open parts with what they have.
-func (p *Packager) flush() {
+// flush closes the open parts with what they have, those of rungs too or not.
+func (p *Packager) flush(rungs bool) {
 	for _, r := range p.renditions {
-		if r.w != nil {
+		if r.w != nil && (rungs || r.rung == nil) {
 			r.w.flush()
 		}
 	}
-	// What changed with the last pictures may lie behind a follower's end, and there may be no more of that.
-	c := &p.cues
-	n := len(c.sets)
 	for _, r := range p.renditions {
-		if w := r.w; w != nil && w != p.lead && w.sequence > 0 && n > 0 && w.set < c.setBase+n {
-			p.out.SetRanges(w.r, c.sets[n-1].set)
-			w.set = c.setBase + n
+		if r.w != nil && (rungs || r.rung == nil) {
+			p.lastRanges(r.w)
 		}
+	}
+}
+
+// lastRanges gives a follower the date ranges that hold at the end: what changed with the last pictures may lie behind its own
+// end, and there may be no more of it.
+func (p *Packager) lastRanges(w *writer) {
+	c := &p.cues
+	if n := len(c.sets); w != p.lead && w.sequence > 0 && n > 0 && w.set < c.setBase+n {
+		p.out.SetRanges(w.r, c.sets[n-1].set)
+		w.set = c.setBase + n
 	}
 }
 
@@ -136,16 +168,31 @@ func (w *writer) frameTicks() int64 {
 // Frame implements stream.Consumer.
 func (p *Packager) Frame(f *stream.Frame) {
 	r := p.of(f.Track)
+	if f.Track.Rung == "" {
+		p.note(f)
+	}
 	switch {
+	case r == nil && f.Track.Rung == "" && p.replaced(f.Track.Video()):
+		return
 	case r == nil:
 		p.opt.Metrics.drop(dropUnpackagable)
 		return
+	case r.rung != nil && p.lead != nil && f.Era < p.era:
+		p.opt.Metrics.drop(dropOldEra)
+		return
+	case r.rung != nil && !p.admit(r, f):
+		return
+	}
+	switch {
 	case p.leads(r, f):
 		p.videoFrame(r, f)
 	case !r.queue.push(f):
 		p.opt.Metrics.drop(dropQueueFull)
 	}
-	p.drain(false)
+	p.drain()
+	if p.gone && r.rung != nil {
+		p.complete(r)
+	}
 	if p.parted {
 		p.parted = false
 		p.publish(false)

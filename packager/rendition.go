@@ -24,6 +24,8 @@ const (
 type rendition struct {
 	id    int
 	video bool
+	name  string // in URIs
+	rung  *rung  // nil for a publisher's own track
 	// w makes its parts; nil until there is one to make.
 	w     *writer
 	queue frameQueue
@@ -62,11 +64,14 @@ func renditionName(id int) string {
 // of returns the rendition that a track's frames go to; nil for what cannot be packaged. It is made with the first frame, so
 // that a track that never has one costs nothing.
 func (p *Packager) of(t *stream.Track) *rendition {
+	if t.Rung != "" {
+		return p.ofRung(t)
+	}
 	if !Deliverable(t.Codec) {
 		return nil
 	}
 	for _, r := range p.renditions {
-		if r.id == t.ID && r.video == t.Video() {
+		if r.id == t.ID && r.video == t.Video() && r.rung == nil {
 			return r
 		}
 	}
@@ -77,7 +82,12 @@ func (p *Packager) of(t *stream.Track) *rendition {
 	if n < 0 || n >= mostTracks {
 		return nil
 	}
-	r := &rendition{id: t.ID, video: t.Video(), patience: leastPatience, needKey: t.Video(), seen: -1, heard: p.began}
+	return p.insert(&rendition{id: t.ID, video: t.Video(), name: renditionName(t.ID), patience: leastPatience})
+}
+
+// insert takes another rendition in, which may begin behind any of the last boundaries.
+func (p *Packager) insert(r *rendition) *rendition {
+	r.needKey, r.seen, r.heard = r.video, -1, p.began
 	r.cuts = slices.Clone(p.recent)
 	at, _ := slices.BinarySearchFunc(p.renditions, r, func(a, b *rendition) int { return a.id - b.id })
 	p.renditions = slices.Insert(p.renditions, at, r)
@@ -86,7 +96,7 @@ func (p *Packager) of(t *stream.Track) *rendition {
 
 // make gives the rendition its writer, whose first segment has the given number.
 func (p *Packager) make(r *rendition, msn int64, at window.Ticks) *writer {
-	r.w = &writer{p: p, own: r, r: p.out.AddRendition(renditionName(r.id), r.video, msn), lastDTS: -1}
+	r.w = &writer{p: p, own: r, r: p.out.AddRendition(r.name, r.video, msn), lastDTS: -1}
 	r.w.restart(at)
 	return r.w
 }
@@ -133,19 +143,22 @@ func (p *Packager) led(r *rendition, f *stream.Frame) bool {
 	return p.lead != nil && f.Era <= p.era && (!r.video || p.lead.r.Video || f.Era < p.era)
 }
 
-// drain passes on what the leading rendition has caught up with, or all that waits.
-func (p *Packager) drain(all bool) {
-	if !all {
-		p.elect()
-	}
+// drain passes on what the leading rendition has caught up with.
+func (p *Packager) drain() {
+	p.elect()
 	for _, r := range p.renditions {
-		for len(r.queue.frames) > 0 && p.ready(r, all) {
-			if all {
-				p.last(r)
-			} else {
-				p.follow(r, &r.queue.frames[0])
-				r.queue.pop()
-			}
+		for len(r.queue.frames) > 0 && p.ready(r) {
+			p.follow(r, &r.queue.frames[0])
+			r.queue.pop()
+		}
+	}
+}
+
+// drainAll passes on all that waits, but for rungs' frames where those are left: more of them are on their way.
+func (p *Packager) drainAll(rungs bool) {
+	for _, r := range p.renditions {
+		for len(r.queue.frames) > 0 && (rungs || r.rung == nil) {
+			p.last(r)
 		}
 	}
 }
@@ -178,7 +191,7 @@ func (p *Packager) last(r *rendition) {
 	f := &r.queue.frames[0]
 	if at := r.position(f); p.lead != nil && r.w != p.lead && f.Era == p.era && at >= p.lead.reached() {
 		switch {
-		case p.needKey:
+		case p.needKey && !p.trails(r):
 			p.stall(p.lead, at) // the picture is held as far as this
 		case at-p.lead.reached() > trackGrace:
 			p.opt.Metrics.drop(dropLate) // no cut will go with it
@@ -190,23 +203,22 @@ func (p *Packager) last(r *rendition) {
 
 // ready tells whether the rendition's next frame can be placed: every cut up to it is decided. Where the leading rendition
 // does not come, it decides them in its stead.
-func (p *Packager) ready(r *rendition, all bool) bool {
+func (p *Packager) ready(r *rendition) bool {
 	f, w := &r.queue.frames[0], p.lead
 	switch {
 	case !p.led(r, f):
-		return all // to be dropped
-	case f.Era < p.era || r.w == w || all:
-		return true
+		return false
+	case f.Era < p.era:
+		return true // to be dropped
+	case r.w == w:
+		return r.video || r.queue.span() >= p.expected() // so that a picture which comes later finds its place
 	}
-	at, reached := r.position(f), w.reached()
-	if r.video {
-		reached += p.keyOffset // both are decoded in order, and shown as much later
-	}
+	at, reached := r.position(f), p.front(r)
 	switch {
 	case at < reached && p.target > 0:
 		// What belongs in front of it must all have been told.
 		return !r.video || !p.overfull(r.w, at-r.offset) || !r.w.ahead() || r.queue.span() >= r.patience
-	case r.queue.span() < leadPatience:
+	case r.queue.span() < p.stallAfter() || at >= reached && p.trails(r):
 		return false
 	case at < reached:
 		w.flush() // it stopped before its first part was full
@@ -224,10 +236,31 @@ func (p *Packager) follow(r *rendition, f *stream.Frame) {
 		p.opt.Metrics.drop(dropOldEra)
 	case r.video && (r.w == p.lead || !p.lead.r.Video):
 		p.opt.Metrics.drop(dropLate)
+	case r.rung != nil:
+		p.followRung(r, f)
 	case r.video:
+		r.heard = max(r.heard, inTicks(f.PTS, f.Track))
 		p.followPicture(r, f)
 	default:
 		r.heard = max(r.heard, inTicks(f.PTS, f.Track))
 		p.audioFrame(r, f)
 	}
+}
+
+// followRung places a frame of a rung. One that comes too late is none: what is there stands in for it.
+func (p *Packager) followRung(r *rendition, f *stream.Frame) {
+	if r.video {
+		p.followPicture(r, f)
+	} else {
+		p.audioFrame(r, f)
+	}
+	if r.took(f) {
+		r.rung.filling = false
+		r.heard = max(r.heard, inTicks(f.PTS, f.Track))
+	}
+}
+
+// trails tells of a rung's picture behind the publisher's: where that stops there is nothing that it could show instead.
+func (p *Packager) trails(r *rendition) bool {
+	return r.video && r.rung != nil && p.lead.own.rung == nil
 }

@@ -34,8 +34,12 @@ const (
 	maxTolerance = 40 * window.Rate / 1000
 )
 
-// rateFrames is how many frames tell a new track's rate.
-const rateFrames = 8
+// rateFrames is how many frames tell a new track's rate, surelyRate how many tell it for certain: the first ones of an encoder that
+// leaves pictures out may come as they are.
+const (
+	rateFrames = 8
+	surelyRate = 60
+)
 
 // Bounds of a part that its duration does not keep: those of a publisher whose clock (almost) stands still. The part then
 // takes the whole of its time, and what else comes for that is dropped as late.

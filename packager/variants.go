@@ -1,9 +1,7 @@
 package packager
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 
 	"pushcart/internal/stream"
 	"pushcart/packager/window"
@@ -28,7 +26,7 @@ func (p *Packager) publish(final bool) {
 	n, same := 0, true
 	for _, r := range p.renditions {
 		if p.listed(r) {
-			same = same && n < len(p.described) && p.described[n] == described{r.w, r.w.track}
+			same = same && n < len(p.described) && p.described[n] == described{r.w, r.w.track} && !r.w.misstated()
 			n++
 		}
 	}
@@ -57,6 +55,8 @@ func (p *Packager) listed(r *rendition) bool {
 	switch {
 	case w == nil || w.sequence == 0:
 		return false
+	case w != p.lead && r.rung != nil:
+		return r.rung.joined && p.declares(r) && !p.absent(r)
 	case w == p.lead || p.lead.end-r.heard < absence:
 		return true
 	}
@@ -68,13 +68,13 @@ func (p *Packager) listed(r *rendition) bool {
 func (p *Packager) expectsOthers() bool {
 	waited := p.lead.end - p.began
 	if !p.lead.r.Video && p.has(true) {
-		return waited < 2*leadPatience
+		return waited < 2*leadPatience+p.expected()
 	}
 	missing := func(t *stream.Track) bool {
 		return Deliverable(t.Codec) && !slices.ContainsFunc(p.renditions, func(r *rendition) bool { return r.id == t.ID && p.listed(r) })
 	}
 	if waited >= trackGrace {
-		return waited < layersGrace && slices.ContainsFunc(p.tracks, func(t *stream.Track) bool { return t.Video() && missing(t) })
+		return waited < layersGrace && slices.ContainsFunc(p.tracks, func(t *stream.Track) bool { return (t.Video() || t.Rung != "") && missing(t) })
 	}
 	if p.lead.r.Video && !slices.ContainsFunc(p.renditions, func(r *rendition) bool { return !r.video && p.listed(r) }) {
 		return true // its audio may not have been declared yet
@@ -93,7 +93,7 @@ func (p *Packager) ratesToCome() bool {
 }
 
 // variants describes the renditions made so far: each video with each group of audio. Where there is no video, each group's
-// first member stands in its place.
+// first member stands in its place. Rungs that are sound alone come last.
 func (p *Packager) variants() []window.Variant {
 	groups := p.groups()
 	var videos []*writer
@@ -104,78 +104,52 @@ func (p *Packager) variants() []window.Variant {
 	}
 	slices.SortStableFunc(videos, inOrder)
 	var all []window.Variant
+	var made []quality
 	for _, w := range videos {
-		v := window.Variant{Video: w.r, Codecs: w.track.CodecString, Width: w.track.Width, Height: w.track.Height, FrameRate: frameRate(w)}
-		for _, g := range groups {
+		t := w.track
+		w.rate, w.surely = frameRate(w), w.measured >= surelyRate
+		v := window.Variant{Video: w.r, Codecs: t.CodecString, Width: t.Width, Height: t.Height, FrameRate: w.rate, VideoRange: t.Color.Range()}
+		for i, g := range groups {
 			with := v
 			with.Audio, with.Codecs = &g.AudioGroup, v.Codecs+","+g.codec
-			all = append(all, with)
+			all, made = append(all, with), append(made, quality{w, i})
 		}
 		if len(groups) == 0 {
-			all = append(all, v)
+			all, made = append(all, v), append(made, quality{w, 0})
 		}
 	}
-	if len(videos) > 0 {
-		return all
-	}
-	for _, g := range groups {
+	for i, g := range groups {
+		if len(videos) > 0 {
+			break
+		}
 		v := window.Variant{Video: g.Members[0].Rendition, Codecs: g.codec}
 		if len(g.Members) > 1 {
 			v.Audio = &g.AudioGroup
 		}
-		all = append(all, v)
+		all, made = append(all, v), append(made, quality{p.writerOf(v.Video), i})
 	}
+	for i, r := range p.soundOnly() {
+		v := window.Variant{Video: r.w.r, Codecs: r.w.track.CodecString}
+		if len(all) > 0 && all[0].Audio != nil {
+			v.Audio = aloneIn(r, groups[0])
+			if c := groups[0].codec; c != v.Codecs && len(v.Audio.Members) > 1 {
+				v.Codecs += "," + c
+			}
+		}
+		all, made = append(all, v), append(made, quality{r.w, len(groups) + i})
+	}
+	score(all, made)
 	return all
 }
 
-// easy is the most pixels of a picture that a player on any network may start with.
-const easy = 1280 * 720
-
-// inOrder sorts variants. The first is the one that players start with: AVPlayer takes it as it is, which Apple's HLS Authoring
-// Specification wants to be of about 2 Mbit/s, and hls.js takes its rate for its first estimate of the network. So the best
-// that is no larger than 720p goes first, and the others from the best down. Shaka Player and the rest do not heed the order.
-func inOrder(a, b *writer) int {
-	pixels := func(w *writer) int { return w.track.Width * w.track.Height }
-	hard := func(w *writer) int {
-		if pixels(w) > easy {
-			return 1
-		}
-		return 0
+// misstated tells, once when many frames have come, whether they come at another rate than what was told after the first few.
+func (w *writer) misstated() bool {
+	if !w.r.Video || w.surely || w.measured < surelyRate {
+		return false
 	}
-	return cmp.Or(hard(a)-hard(b), pixels(b)-pixels(a), cmp.Compare(frameRate(b), frameRate(a)))
-}
-
-// audioGroup is a group and the codec that all its members have.
-type audioGroup struct {
-	window.AudioGroup
-	codec string
-}
-
-// groups puts the audio renditions into groups, one for each codec: CODECS of a variant has to be true of whichever member is
-// chosen (rfc8216bis 4.4.6.2).
-func (p *Packager) groups() []*audioGroup {
-	var groups []*audioGroup
-	for _, r := range p.renditions {
-		if r.video || !p.listed(r) {
-			continue
-		}
-		t := r.w.track
-		i := slices.IndexFunc(groups, func(g *audioGroup) bool { return g.codec == t.CodecString })
-		if i < 0 {
-			i = len(groups)
-			g := &audioGroup{codec: t.CodecString}
-			if g.ID = "audio"; i > 0 {
-				g.ID += "-" + strconv.Itoa(i+1)
-			}
-			groups = append(groups, g)
-		}
-		g := groups[i]
-		tag := cleanLanguage(t.Language)
-		g.Members = append(g.Members, window.AudioMember{
-			Rendition: r.w.r, Language: tag, Channels: t.Channels, Name: memberName(g.Members, t.Name, tag),
-		})
-	}
-	return groups
+	w.surely = true
+	seen := frameRate(w)
+	return seen > w.rate*1.05 || seen < w.rate*0.95
 }
 
 // frameRate is the rate to state: the codec data's when frames come about so, else as they come.

@@ -34,6 +34,9 @@ type writer struct {
 	odd      int   // distances in a row that were far from interval
 	hinted   bool  // the last part announced a cut behind it
 
+	rate   float64 // that the variants state, of video
+	surely bool    // they were made, or looked at, when many frames had come
+
 	msn      int64    // of the present segment, or of the pending one
 	cue      int      // number of the first message of the leading rendition that this one has not carried
 	missed   *telling // the last of those for whose time this one had nothing
@@ -91,7 +94,7 @@ func (w *writer) put(f *stream.Frame) {
 	}
 	w.skipped = false
 	pts := f.PTS
-	if missing := f.DTS - w.decode; w.r.Video && f.Key && w.pending != nil && w.started && missing > w.interval*3/2 {
+	if missing := f.DTS - w.decode; w.r.Video && f.Key && w.pending != nil && !w.open() && w.started && missing > w.interval*3/2 {
 		pts -= missing // pictures in front of it are lost: it is shown in their stead from where its segment is dated
 	}
 	w.samples = append(w.samples, fmp4.Sample{Size: uint32(len(f.Payload)), Key: f.Key})
@@ -203,6 +206,10 @@ func (w *writer) append(part window.Part) {
 	}
 	w.end += part.Duration
 	part.Ranges = w.ranges(w.end, !part.Gap)
+	if w.own.rung != nil && w != w.p.lead {
+		w.p.measure(w.own, part.Gap)
+	}
+	part.Lag = w.p.lag
 	w.p.out.Append(w.r, part, begin)
 	w.p.parted = true
 	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)

@@ -35,6 +35,9 @@ type Options struct {
 	// does not yet: the viewer then waits for it. It may be called for each playlist, from any goroutine; nil is a node that
 	// fetches nothing.
 	Demand func(name string) bool
+	// Poster returns a stream's latest picture as JPEG and when it was taken; ok is false while there is none. The bytes are
+	// not changed afterwards. It may be called from any goroutine; nil is a node without posters.
+	Poster func(name string) (jpeg []byte, at time.Time, ok bool)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -76,6 +79,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	stream, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
 	if rest == "index.m3u8" {
 		h.multivariant(w, r, stream)
+		return
+	}
+	if rest == posterName {
+		h.poster(w, r, stream)
 		return
 	}
 	e := h.opt.Registry.get(stream)

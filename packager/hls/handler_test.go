@@ -442,6 +442,7 @@ func TestTagsTellBytes(t *testing.T) {
 	t.Parallel()
 	s := newShow(7)
 	audio := s.AddRendition("audio", false, 100)
+	s.SetVariants([]window.Variant{{Video: s.video}, {Video: audio}})
 	h := newTestHandler(s)
 	s.add(1)
 	before := get(h, "/live/show/video.m3u8")

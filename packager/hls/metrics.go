@@ -16,11 +16,12 @@ const (
 	kindSegment
 	kindPart
 	kindInit
+	kindPoster
 	kindOther
 	kinds
 )
 
-var kindNames = [kinds]string{"multivariant", "playlist", "segment", "part", "init", "other"}
+var kindNames = [kinds]string{"multivariant", "playlist", "segment", "part", "init", "poster", "other"}
 
 // codes that a handler answers with.
 var codes = []int{

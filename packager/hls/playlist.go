@@ -183,7 +183,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 	if !ok {
 		last = window.Position{MSN: s.NextMSN, Part: -1} // the first part is on its way
 	}
-	if d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) {
+	if d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) && !reached(p.Load(), d.position) {
 		h.fail(w, kindPlaylist, http.StatusBadRequest, "that position is too far ahead of the live edge")
 		return
 	}
@@ -220,8 +220,31 @@ func tooFar(want, last window.Position, partTarget window.Ticks) bool {
 	return want.MSN == last.MSN && want.Part > last.Part+limit
 }
 
+// reached tells whether a rendition of a presentation has a position, or will have it soon enough to be asked for it. Who
+// changes over to a rendition that comes later than the one before may ask it for what that one had, and is to wait for it.
+func reached(v *window.View, want window.Position) bool {
+	for _, r := range v.Renditions {
+		s := r.Load()
+		last, ok := s.Last()
+		switch {
+		case !ok:
+		case want.MSN >= last.MSN:
+			if !tooFar(want, last, v.PartTarget) {
+				return true
+			}
+		default:
+			// One index behind the last is the first part of the next segment.
+			if g := s.Segment(want.MSN); g != nil && want.Part <= len(g.Parts) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // await waits until a rendition's snapshot satisfies done, or has ended, and returns it. It returns nil after answering
-// the request itself: with 503 when the wait outlasted three target durations (rfc8216bis 6.2.5.2).
+// the request itself: with 503 when the wait outlasted three target durations (rfc8216bis 6.2.5.2) and what renditions may
+// come later than others.
 func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation, rend *window.Rendition, done func(*window.Snapshot) bool) *window.Snapshot {
 	s := rend.Load()
 	if done(s) || s.Ended {
@@ -232,7 +255,7 @@ func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *windo
 		return nil
 	}
 	defer release()
-	wait := 3 * time.Duration(p.Settings.TargetDuration) * time.Second
+	wait := 3*time.Duration(p.Settings.TargetDuration)*time.Second + window.Duration(s.Lag())
 	if wait > WriteTimeout/2 {
 		// Segments of that length are rare: only they pay for a deadline of their own.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + WriteTimeout))

@@ -24,8 +24,8 @@ const (
 
 // Multiples that the specification gives.
 const (
-	partHoldBack   = 3 // of the part target, at the least: 4.4.3.8
-	holdBack       = 3 // of the target duration, at the least: 4.4.3.8
+	partHoldBack   = 3 // of the part target, and the snapshot's Lag: 4.4.3.8
+	holdBack       = 3 // of the target duration, and the snapshot's Lag: 4.4.3.8
 	canSkipUntil   = 6 // of the target duration, at the least: 4.4.3.8
 	partsListed    = 3 // target durations from the end: 6.2.2
 	playlistFormat = 10
@@ -38,8 +38,9 @@ func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, ski
 	w.line("#EXTM3U")
 	w.tag("#EXT-X-VERSION:").int(playlistFormat).end()
 	w.tag("#EXT-X-TARGETDURATION:").int(int64(set.TargetDuration)).end()
-	w.tag("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=").seconds(partHoldBack * partTarget)
-	w.tag(",HOLD-BACK=").seconds(holdBack * target)
+	lag := s.Lag()
+	w.tag("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=").seconds(partHoldBack*partTarget + lag)
+	w.tag(",HOLD-BACK=").seconds(holdBack*target + lag)
 	w.tag(",CAN-SKIP-UNTIL=").seconds(canSkipUntil * target).tag(",CAN-SKIP-DATERANGES=YES").end()
 	w.tag("#EXT-X-PART-INF:PART-TARGET=").seconds(partTarget).end()
 

@@ -23,11 +23,16 @@ func Multivariant(v *window.View) []byte {
 			w.member(g, n)
 		}
 	}
+	scored := !slices.ContainsFunc(v.Variants, func(a window.Variant) bool { return a.Score <= 0 })
+	ranged := slices.ContainsFunc(v.Variants, func(a window.Variant) bool { return a.VideoRange != "" && a.VideoRange != standardRange })
 	for i := range v.Variants {
-		w.variant(&v.Variants[i])
+		w.variant(&v.Variants[i], scored, ranged)
 	}
 	return w.b
 }
+
+// standardRange is what the absence of VIDEO-RANGE implies: it is said only where players have something else to choose.
+const standardRange = "SDR"
 
 // member renders the n-th rendition of an audio group (rfc8216bis 4.4.6.1).
 func (w *text) member(g *window.AudioGroup, n int) {
@@ -58,7 +63,8 @@ func (w *text) quoted(s string) *text {
 	return w
 }
 
-func (w *text) variant(a *window.Variant) {
+// variant renders one variant (4.4.6.2): with SCORE where each has one, and with VIDEO-RANGE where not all are alike.
+func (w *text) variant(a *window.Variant, scored, ranged bool) {
 	peak, average := bandwidth(a.Video.Load())
 	if a.Audio != nil {
 		// Players choose one of the group: the largest counts (4.4.6.2).
@@ -75,6 +81,10 @@ func (w *text) variant(a *window.Variant) {
 		peak, average = peak+p, average+m
 	}
 	w.tag("#EXT-X-STREAM-INF:BANDWIDTH=").int(peak).tag(",AVERAGE-BANDWIDTH=").int(average)
+	if scored {
+		w.tag(",SCORE=")
+		w.b = strconv.AppendFloat(w.b, a.Score, 'f', -1, 64)
+	}
 	w.tag(",CODECS=\"").quoted(a.Codecs).tag("\"")
 	if a.Width > 0 {
 		w.tag(",RESOLUTION=").int(int64(a.Width)).tag("x").int(int64(a.Height))
@@ -82,6 +92,9 @@ func (w *text) variant(a *window.Variant) {
 	if a.FrameRate > 0 {
 		w.tag(",FRAME-RATE=")
 		w.b = strconv.AppendFloat(w.b, a.FrameRate, 'f', 3, 64)
+	}
+	if ranged && a.VideoRange != "" {
+		w.tag(",VIDEO-RANGE=").quoted(a.VideoRange)
 	}
 	if a.Audio != nil {
 		w.tag(",AUDIO=\"").quoted(a.Audio.ID).tag("\"")

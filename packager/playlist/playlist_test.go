@@ -146,6 +146,85 @@ func TestMultivariantOfManyRenditions(t *testing.T) {
 	golden(t, "multivariant-languages", Multivariant(p.Load()))
 }
 
+// ladder makes a presentation of three sizes of a picture and of two rates of its sound, of which one goes without a picture.
+func ladder(score func(i int) float64, ranges ...string) *window.Presentation {
+	p, video := build(64, -1, -1)
+	audio := p.Load().Rendition("audio")
+	group := &window.AudioGroup{ID: "audio", Members: []window.AudioMember{{Rendition: audio, Name: "Original", Language: "en", Channels: 2}}}
+	all := []window.Variant{{Video: video, Audio: group, Codecs: "hvc1.2.4.L93.b0,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 30}}
+	for i, name := range []string{"480p", "240p", "audio-64k"} {
+		r := p.AddRendition(name, i < 2, 100)
+		for n := range 20 {
+			var begin *window.Segment
+			if n%10 == 0 {
+				begin = &window.Segment{Wall: epoch}
+			}
+			p.Append(r, window.Part{Data: make([]byte, 20000>>(2*i)), Duration: target, Independent: true, Lag: target}, begin)
+		}
+		v := window.Variant{Video: r, Audio: group, Codecs: "avc1.4d401f,mp4a.40.2", Width: 854 >> i, Height: 480 >> i, FrameRate: 30}
+		if i == 2 {
+			low := &window.AudioGroup{ID: "low", Members: []window.AudioMember{{Rendition: r, Name: "Original", Language: "en", Channels: 2}}}
+			v = window.Variant{Video: r, Audio: low, Codecs: "mp4a.40.2"}
+		}
+		all = append(all, v)
+	}
+	for i := range all {
+		all[i].Score = score(i)
+		if i < len(ranges) {
+			all[i].VideoRange = ranges[i]
+		}
+	}
+	p.SetVariants(all)
+	return p
+}
+
+// TestMultivariantOfALadder: SCORE stands with all variants or with none, VIDEO-RANGE where players have a choice, and neither a
+// picture's attributes nor its rate with sound alone.
+func TestMultivariantOfALadder(t *testing.T) {
+	t.Parallel()
+	falling := func(i int) float64 { return 4.5 - float64(i) }
+	golden(t, "multivariant-ladder", Multivariant(ladder(falling, "PQ", "SDR", "SDR", "").Load()))
+	golden(t, "multivariant-ladder-sdr", Multivariant(ladder(falling, "SDR", "SDR", "SDR", "").Load()))
+	for name, score := range map[string]func(int) float64{
+		"one without":   func(i int) float64 { return float64(i) },
+		"one below":     func(i int) float64 { return float64(i) - 1 },
+		"none at all":   func(int) float64 { return 0 },
+		"the last only": func(i int) float64 { return float64(i / 3) },
+	} {
+		if text := string(Multivariant(ladder(score).Load())); strings.Contains(text, "SCORE") || strings.Contains(text, "VIDEO-RANGE") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
+// TestHoldBack: what players keep as a distance from the end has room for renditions that come later, from the last part on.
+func TestHoldBack(t *testing.T) {
+	t.Parallel()
+	p, video := build(20, -1, -1)
+	for _, c := range []struct {
+		lag  window.Ticks
+		want string
+	}{
+		{0, "PART-HOLD-BACK=0.60000,HOLD-BACK=12.00000,"},
+		{5 * target, "PART-HOLD-BACK=1.60000,HOLD-BACK=13.00000,"},
+		{target, "PART-HOLD-BACK=0.80000,HOLD-BACK=12.20000,"},
+	} {
+		p.Append(video, window.Part{Data: []byte("x"), Duration: target, Lag: c.lag}, &window.Segment{Wall: epoch})
+		for _, skip := range []Skip{NoSkip, SkipSegments, SkipDateRanges} {
+			if text := string(Media(video.Load(), p.Settings, target, skip)); !strings.Contains(text, c.want) {
+				t.Errorf("a lag of %d: %.300s", c.lag, text)
+			}
+		}
+	}
+	p.Append(video, window.Part{Gap: true, Duration: target, Lag: 2 * target}, nil)
+	if got := video.Load().Lag(); got != 2*target {
+		t.Errorf("the lag that a gap tells is %d", got)
+	}
+	if got := p.AddRendition("480p", true, 100).Load().Lag(); got != 0 {
+		t.Errorf("the lag before the first part is %d", got)
+	}
+}
+
 // TestDeltaCompletesToFull: skipped segments put back give the whole playlist (6.2.5.1).
 func TestDeltaCompletesToFull(t *testing.T) {
 	t.Parallel()
@@ -177,5 +256,13 @@ func BenchmarkMedia(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Media(s, p.Settings, target, NoSkip)
+	}
+}
+
+func BenchmarkMultivariant(b *testing.B) {
+	v := ladder(func(i int) float64 { return float64(9 - i) }, "PQ", "SDR", "SDR", "").Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		Multivariant(v)
 	}
 }

@@ -58,6 +58,11 @@ type Variant struct {
 	// Width, Height and FrameRate of the video; 0 when unknown or without video.
 	Width, Height int
 	FrameRate     float64
+	// Score orders the variants by what viewers should rather get: the greater, the better; 0 is none, for all of them or for
+	// no one (rfc8216bis 4.4.6.2).
+	Score float64
+	// VideoRange is "SDR", "HLG" or "PQ"; "" when it is not known or without video.
+	VideoRange string
 }
 
 // AudioGroup is audio renditions of one codec, of which players choose one: languages, a commentary (rfc8216bis 4.4.6.1.1).
@@ -70,7 +75,7 @@ type AudioGroup struct {
 
 // AudioMember is one rendition of an audio group.
 type AudioMember struct {
-	// Rendition with the media; it may be in several groups' variants, but in one group only.
+	// Rendition with the media; it may be a member of several groups.
 	Rendition *Rendition
 	// Name that people choose it by, unique in the group and not empty, without quotes and control characters.
 	Name string
@@ -147,12 +152,10 @@ func (p *Presentation) Unaligned(r *Rendition) {
 	p.publish(r, old, s)
 }
 
-// SetVariants says how the renditions go together. On those that have left the variants the others report no more.
+// SetVariants says how the renditions go together. On those that are not, or no more, among the variants the others report
+// nothing.
 func (p *Presentation) SetVariants(variants []Variant) {
 	p.update(func(v *View) { v.Variants = variants })
-	for _, r := range p.view.Load().Renditions {
-		r.listed = r.listed || lists(variants, r)
-	}
 	for _, r := range p.view.Load().Renditions {
 		old := r.snap.Load()
 		if len(old.Segments) == 0 || old.Ended {
@@ -339,7 +342,7 @@ func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 	}
 	s.Reports = make([]Report, 0, len(all)-1)
 	for _, o := range all {
-		if o == r || o.listed && !lists(v.Variants, o) {
+		if o == r || len(v.Variants) > 0 && !lists(v.Variants, o) {
 			continue
 		}
 		if last, ok := o.Load().Last(); ok {

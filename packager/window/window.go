@@ -45,6 +45,10 @@ type Part struct {
 	ExpectCut bool
 	// Ranges are the date ranges from this part on; nil where they are as before it.
 	Ranges *RangeSet
+	// Lag is how much further than usual players should stay behind the end of the playlist from this part on, for the sake of
+	// renditions that come later than others: whole part targets; 0 where all come at once. With the part it goes wherever the
+	// log is copied to.
+	Lag Ticks
 }
 
 // DateRange is something that holds for a stretch of the presentation (rfc8216bis 4.4.5.1).
@@ -134,7 +138,7 @@ type Snapshot struct {
 	Ranges *RangeSet
 	// Amended is how often the snapshot changed since the last part, in Ranges or in what it reports on.
 	Amended int
-	// Reports on the other renditions, but for those that have left the presentation's variants.
+	// Reports on the other renditions: those that the presentation's variants have, once there are variants.
 	Reports []Report
 	// Ended tells that nothing will follow.
 	Ended bool
@@ -200,6 +204,15 @@ func (s *Snapshot) Last() (Position, bool) {
 	return Position{MSN: g.MSN, Part: len(g.Parts) - 1}, true
 }
 
+// Lag is the last part's.
+func (s *Snapshot) Lag() Ticks {
+	if len(s.Segments) == 0 {
+		return 0
+	}
+	g := s.Segments[len(s.Segments)-1]
+	return g.Parts[len(g.Parts)-1].Lag
+}
+
 // Next returns the position that the next part is expected to have.
 func (s *Snapshot) Next() Position {
 	if g := s.Open(); g != nil && !g.Parts[len(g.Parts)-1].ExpectCut {
@@ -258,9 +271,8 @@ type Rendition struct {
 	// Video tells video from audio.
 	Video bool
 
-	listed bool // the variants have or had it; the writer's
-	snap   atomic.Pointer[Snapshot]
-	inits  atomic.Pointer[[]*Init]
+	snap  atomic.Pointer[Snapshot]
+	inits atomic.Pointer[[]*Init]
 }
 
 // Load returns the present snapshot, never nil.

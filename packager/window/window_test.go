@@ -375,3 +375,63 @@ func TestUnaligned(t *testing.T) {
 		t.Errorf("independent %v, segment %d", s.Independent, s.Segments[0].MSN)
 	}
 }
+
+// TestLag: a snapshot tells the last part's lag, also behind a completed segment, and older snapshots what they told.
+func TestLag(t *testing.T) {
+	t.Parallel()
+	p := NewPresentation("show", Settings{TargetDuration: 2, DVR: time.Minute, FirstMSN: 5})
+	r := p.AddRendition("video", true, 5)
+	if got := r.Load().Lag(); got != 0 {
+		t.Errorf("before the first part: %d", got)
+	}
+	p.Append(r, Part{Duration: partTicks, Data: []byte{1}, Lag: 2 * partTicks}, &Segment{})
+	first := r.Load()
+	p.Append(r, Part{Duration: partTicks, Gap: true, Lag: 3 * partTicks}, nil)
+	p.Complete(r)
+	if got := r.Load().Lag(); got != 3*partTicks {
+		t.Errorf("behind a complete segment: %d", got)
+	}
+	p.Append(r, Part{Duration: partTicks, Data: []byte{2}}, &Segment{})
+	if a, b := first.Lag(), r.Load().Lag(); a != 2*partTicks || b != 0 {
+		t.Errorf("the first snapshot tells %d, the last %d", a, b)
+	}
+}
+
+// TestReportsOnWhatIsToCome: on a rendition that has parts, but of which players have not been told, there is no report.
+func TestReportsOnWhatIsToCome(t *testing.T) {
+	t.Parallel()
+	s := newShow(time.Minute)
+	s.add(1)
+	variants := []Variant{{Video: s.video}, {Video: s.audio}}
+	s.SetVariants(variants)
+	rung := s.AddRendition("480p", true, s.video.Load().NextMSN)
+	s.Append(rung, Part{Data: []byte("x"), Duration: partTicks}, &Segment{})
+	s.add(1)
+	if v, r := s.video.Load(), rung.Load(); len(v.Reports) != 1 || v.Reports[0].Rendition != "audio" || len(r.Reports) != 2 {
+		t.Errorf("reports %v, and those of the one that is to come %v", v.Reports, r.Reports)
+	}
+	s.SetVariants(append(variants, Variant{Video: rung}))
+	if v := s.video.Load(); len(v.Reports) != 2 || v.Amended != 1 {
+		t.Errorf("once it is listed: %v, amended %d times", v.Reports, v.Amended)
+	}
+}
+
+// TestMemberOfTwoGroups: a rendition that is in two groups stays listed as long as one of them has a variant.
+func TestMemberOfTwoGroups(t *testing.T) {
+	t.Parallel()
+	s := newShow(time.Minute)
+	s.add(1)
+	group := func(id string) *AudioGroup {
+		return &AudioGroup{ID: id, Members: []AudioMember{{Rendition: s.audio, Name: "Original"}}}
+	}
+	both := []Variant{{Video: s.video, Audio: group("audio")}, {Video: s.video, Audio: group("low")}}
+	for i, c := range []struct {
+		variants []Variant
+		reports  int
+	}{{both, 1}, {both[1:], 1}, {both[:1], 1}, {[]Variant{{Video: s.video}}, 0}} {
+		s.SetVariants(c.variants)
+		if got := len(s.video.Load().Reports); got != c.reports {
+			t.Errorf("%d: %d reports, want %d", i, got, c.reports)
+		}
+	}
+}
