@@ -17,7 +17,7 @@ func (s *session) compareRenditions() {
 		p := s.players[u]
 		p.compareViews(first)
 		s.rec.check(RuleSameTarget, p.current.target == first.current.target, u, "%v, %s has %v", p.current.target, first.url, first.current.target)
-		s.rec.check(RuleSameControl, sameControl(p.current.control, first.current.control), u, "%q, %s has %q", p.current.control.text, first.url, first.current.control.text)
+		s.rec.check(RuleSameControl, s.sameControl(p.current.control, first.current.control), u, "%q, %s has %q", p.current.control.text, first.url, first.current.control.text)
 		for msn, a := range first.segments {
 			if b, ok := p.segments[msn]; ok {
 				next, known := first.segments[msn+1]
@@ -27,9 +27,12 @@ func (s *session) compareRenditions() {
 	}
 }
 
-// sameControl compares values, not the order of attributes. PART-HOLD-BACK depends on the rendition's own parts.
-func sameControl(a, b control) bool {
+// sameControl compares values, not the order of attributes.
+func (s *session) sameControl(a, b control) bool {
 	a.text, b.text = "", ""
+	if s.opt.RaisedHold {
+		a.holdBack, a.partHold, b.holdBack, b.partHold = 0, 0, 0, 0
+	}
 	return a == b
 }
 
@@ -56,6 +59,11 @@ func (s *session) compareSegments(u string, a, b *segmentFact, breaks bool, part
 	if a.begins() && b.begins() {
 		start := b.start - a.start
 		c(RuleSameSpan, start.Abs() <= tolerance, u, "segment %d starts %v after the first rendition's", msn, start)
+	}
+	if !b.begins() && a.begins() && !b.unloaded {
+		// It goes on in mid segment, where its playlist says to within the part that comes first.
+		off := b.start - a.start - b.segment.leading()
+		c(RuleSameMapping, off >= -tolerance && off <= tolerance+part, u, "segment %d goes on %v behind the gap that it begins with", msn, off)
 	}
 	if !a.whole() || !b.whole() {
 		// What is missing has no times: what is announced counts, which a gap may round to a part.

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,22 +21,61 @@ type attributes struct {
 	issues []issue
 }
 
-var (
-	attributeName = regexp.MustCompile(`^[A-Z0-9-]+$`)
-	decimalInt    = regexp.MustCompile(`^[0-9]{1,20}$`)
-	decimalFloat  = regexp.MustCompile(`^[0-9]{1,18}(\.[0-9]{1,18})?$`)
-	signedFloat   = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-	hexSequence   = regexp.MustCompile(`^0[xX][0-9A-Fa-f]+$`)
-	resolution    = regexp.MustCompile(`^[0-9]{1,9}x[0-9]{1,9}$`)
-	enumerated    = regexp.MustCompile(`^[^",\s]+$`)
-)
+// every tells whether text has at least one and at most that many bytes, and only such as are asked for.
+func every(text string, most int, allowed func(c byte) bool) bool {
+	for i := range len(text) {
+		if !allowed(text[i]) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= most
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+// attributeName is an AttributeName.
+func attributeName(s string) bool {
+	return every(s, len(s), func(c byte) bool { return c >= 'A' && c <= 'Z' || digit(c) || c == '-' })
+}
+
+// decimalInt is a decimal-integer, of at most 20 digits.
+func decimalInt(s string) bool { return every(s, 20, digit) }
+
+// decimalFloat is a decimal-floating-point, of at most 18 digits on each side.
+func decimalFloat(s string) bool {
+	whole, fraction, dot := strings.Cut(s, ".")
+	return every(whole, 18, digit) && (!dot || every(fraction, 18, digit))
+}
+
+// signedFloat is a signed-decimal-floating-point.
+func signedFloat(s string) bool {
+	whole, fraction, dot := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return every(whole, len(whole), digit) && (!dot || every(fraction, len(fraction), digit))
+}
+
+// hexSequence is a hexadecimal-sequence.
+func hexSequence(s string) bool {
+	digits, ok := strings.CutPrefix(strings.ToLower(s), "0x")
+	return ok && every(digits, len(digits), func(c byte) bool { return digit(c) || c >= 'a' && c <= 'f' })
+}
+
+// resolution is a decimal-resolution, of at most nine digits each.
+func resolution(s string) bool {
+	width, height, ok := strings.Cut(s, "x")
+	return ok && every(width, 9, digit) && every(height, 9, digit)
+}
+
+// enumerated is an enumerated-string: no quotes, commas and white space.
+func enumerated(s string) bool {
+	return every(s, len(s), func(c byte) bool { return !strings.ContainsRune("\",\t\n\f\r ", rune(c)) })
+}
 
 func parseAttributes(tag, text string) *attributes {
 	a := &attributes{tag: tag, used: make(map[string]bool)}
 	seen := make(map[string]bool)
 	for rest := text; ; {
 		name, after, ok := strings.Cut(rest, "=")
-		if !ok || !attributeName.MatchString(name) {
+		if !ok || !attributeName(name) {
 			a.fail("no NAME=value at %q", clip(rest))
 			return a
 		}
@@ -56,7 +94,7 @@ func parseAttributes(tag, text string) *attributes {
 				end = len(after)
 			}
 			attr.value, tail = after[:end], after[end:]
-			if !enumerated.MatchString(attr.value) {
+			if !enumerated(attr.value) {
 				a.fail("%s: %q is no unquoted value", name, clip(attr.value))
 			}
 		}
@@ -118,12 +156,12 @@ func (a *attributes) quoted(name string, required bool) string {
 	return attr.value
 }
 
-func (a *attributes) plain(name string, required bool, form *regexp.Regexp, what string) (string, bool) {
+func (a *attributes) plain(name string, required bool, form func(string) bool, what string) (string, bool) {
 	attr, ok := a.get(name, required)
 	if !ok {
 		return "", false
 	}
-	if attr.quoted || !form.MatchString(attr.value) {
+	if attr.quoted || !form(attr.value) {
 		a.fail("%s=%q is no %s", name, clip(attr.value), what)
 		return "", false
 	}
@@ -184,7 +222,7 @@ func (a *attributes) done() []issue {
 
 // parseSeconds reads a decimal number of seconds. It refuses what a duration cannot hold.
 func parseSeconds(s string) (time.Duration, bool) {
-	if !decimalFloat.MatchString(s) {
+	if !decimalFloat(s) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(s, 64)

@@ -22,6 +22,9 @@ type Options struct {
 	// LooseHints allows hinted parts to be given up when a segment ends sooner, and put off when it goes on longer than was
 	// expected, as an origin has to when key frames come without regularity or are lost.
 	LooseHints bool
+	// RaisedHold allows HOLD-BACK and PART-HOLD-BACK to grow, and to differ between renditions until all have followed, as they
+	// do when renditions come to lag.
+	RaisedHold bool
 	// DecodeSlack is how far a tfdt may be off the samples before it; 0 means not at all.
 	DecodeSlack time.Duration
 	// Off lists rules whose violations are not reported.
@@ -72,6 +75,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.compareRenditions()
+	s.compareEdges()
 	s.compareMessages()
 	for _, u := range s.urls {
 		s.players[u].rangesAtMessages()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,50 @@ func TestGoodOriginKeepsEveryRule(t *testing.T) {
 		t.Errorf("rules that were never judged: %v", idle)
 	}
 	t.Logf("%+v", r.Facts)
+}
+
+// TestLateRendition: a rendition that comes later breaks no rule where there is room for it; by how much it does is told.
+func TestLateRendition(t *testing.T) {
+	t.Parallel()
+	r := play(t, late("1.8"), Options{Duration: pass})
+	if len(r.Violations) > 0 {
+		t.Errorf("a right origin is said to break rules:\n%s", r)
+	}
+	if len(r.Facts.Lags) != 3 {
+		t.Fatalf("%+v", r.Facts.Lags)
+	}
+	for i, want := range []Lag{{}, {Middle: 3 * partLength, Most: 3*partLength + away}, {}} { // while the publisher is away, all wait
+		got := r.Facts.Lags[i]
+		if (got.Middle-want.Middle).Abs() > partLength/10 || (got.Most-want.Most).Abs() > partLength {
+			t.Errorf("%+v, want %v and %v", got, want.Middle, want.Most)
+		}
+	}
+}
+
+// TestPartOfASegmentIsAGap: a rendition that goes on in mid segment breaks no rule.
+func TestPartOfASegmentIsAGap(t *testing.T) {
+	t.Parallel()
+	r := play(t, faults{partly: 2}, Options{Duration: pass})
+	if len(r.Violations) > 0 || r.Facts.GapParts != 2 || r.Facts.GapSegments != 0 {
+		t.Errorf("%d gaps; a right origin is said to break rules:\n%s", r.Facts.GapParts, r)
+	}
+}
+
+// TestRaisedHold: hold-backs may grow where that is asked for, and not elsewhere.
+func TestRaisedHold(t *testing.T) {
+	t.Parallel()
+	raised := func(name string) faults {
+		f := editIf(name, `PART-HOLD-BACK=1.5,HOLD-BACK=6.0`, "PART-HOLD-BACK=1.9,HOLD-BACK=6.4", from(113))
+		return f
+	}
+	for _, name := range []string{"", "hi"} {
+		if r := play(t, raised(name), Options{Duration: 6 * time.Second, RaisedHold: true}); len(r.Violations) > 0 {
+			t.Errorf("raised in %q:\n%s", name, r)
+		}
+	}
+	if got := play(t, raised("hi"), Options{Duration: 6 * time.Second}).Broken(); !slices.Equal(got, []RuleID{RuleSameControl, RuleControlConstant}) {
+		t.Errorf("without being asked for: %v", got)
+	}
 }
 
 func TestRealHTTP(t *testing.T) {

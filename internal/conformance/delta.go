@@ -122,6 +122,13 @@ func (p *player) rebuild(d *mediaPlaylist) (*mediaPlaylist, error) {
 		built.segments = append(built.segments, inherit(seg))
 	}
 	built.open = inherit(d.open)
+	// The player may have been behind, and have seen parts that are not listed any more.
+	edge := built.length()
+	for i := range d.skip.segments {
+		if edge -= built.segments[i].duration; edge > 3*built.target {
+			built.segments[i].parts = nil
+		}
+	}
 	return &built, nil
 }
 

@@ -47,7 +47,7 @@ func from(msn int64) func(*origin, url.Values) bool {
 func (o *origin) reached() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.next
+	return o.lead().next
 }
 
 func (o *origin) over() bool {
@@ -202,8 +202,10 @@ var updateFaults = []fault{
 	{rule: RuleTargetConstant, also: []RuleID{RuleHoldBack, RulePartEdge, RuleSkipUntil}, f: editIf("", `TARGETDURATION:2`, "TARGETDURATION:3", from(115))},
 	{rule: RulePartConstant, f: editIf("", `PART-TARGET=0.41`, "PART-TARGET=0.42", from(115))},
 	{rule: RuleControlConstant, f: editIf("", `,HOLD-BACK=6.0`, ",HOLD-BACK=6.5", from(115))},
+	{rule: RuleControlConstant, name: "shrinks", f: editIf("", `PART-HOLD-BACK=1.5`, "PART-HOLD-BACK=1.4", from(115)), opt: Options{Duration: short, RaisedHold: true}},
+	{rule: RuleControlConstant, name: "something else", f: editIf("", `CAN-SKIP-UNTIL=12.0`, "CAN-SKIP-UNTIL=13.0", from(115)), opt: Options{Duration: short, RaisedHold: true}},
 	{rule: RuleSequence, f: faults{first: func(o *origin, i int) int {
-		if o.next == 115 && o.part == 3 {
+		if o.lead().next == 115 && o.lead().part == 3 {
 			return i - 2
 		}
 		return i
@@ -242,7 +244,7 @@ var updateFaults = []fault{
 
 // lastName is the name of the part that comes next.
 func lastName(o *origin) string {
-	return "/1-" + itoa(o.next) + "." + itoa(int64(o.part)) + ".m4s"
+	return "/1-" + itoa(o.lead().next) + "." + itoa(int64(o.lead().part)) + ".m4s"
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
@@ -308,17 +310,72 @@ var multivariantFaults = []fault{
 		from := strings.Index(b, "#EXT-X-STREAM-INF:")
 		return b + b[from:from+strings.Index(b[from:], "hi.m3u8\n")] + "hi.m3u8\n"
 	}}},
-	{rule: RuleGroupUsed, f: masterEdit("#EXT-X-MEDIA:", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="spare",NAME="English",LANGUAGE="en",CHANNELS="2",URI="en.m3u8"`+"\n#EXT-X-MEDIA:")},
+	{rule: RuleGroupUsed, f: masterEdit("#EXT-X-MEDIA:", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="spare",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="en.m3u8"`+"\n#EXT-X-MEDIA:")},
 	{rule: RuleGroupCodec, also: []RuleID{RuleGroupChannels}, f: faults{master: func(b string) string {
+		b = regexp.MustCompile(`.*\nen\.m3u8\n`).ReplaceAllString(b, "") // which would have the group's wrong codec too
 		return b + `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="Picture",LANGUAGE="en",CHANNELS="2",URI="lo.m3u8"` + "\n"
 	}}},
+	{rule: RuleVariantScore, f: masterEdit("SCORE=360,", "")},
+	{rule: RuleVariantScore, name: "zero", f: masterEdit("SCORE=1,", "SCORE=0,")},
+	{rule: RuleVariantScore, name: "one alone", f: faults{master: func(b string) string {
+		return regexp.MustCompile(`SCORE=(360|1),`).ReplaceAllString(b, "")
+	}}},
+	{rule: RuleVariantRange, f: masterEdit("1280x720,", "1280x720,VIDEO-RANGE=PQ,")},
+	{rule: RuleVariantRange, name: "sound", f: masterEdit(`SCORE=1,`, `SCORE=1,VIDEO-RANGE=SDR,`)},
+	{rule: RuleVariantRange, name: "unsaid", f: brighter(16, nil)},
+	{rule: RuleVariantRange, name: "another", f: brighter(18, func(b string) string {
+		return strings.NewReplacer("1280x720,", "1280x720,VIDEO-RANGE=PQ,", "640x360,", "640x360,VIDEO-RANGE=SDR,").Replace(b)
+	})},
+	{rule: RuleVariantRange, name: "not so bright", f: brighter(1, func(b string) string {
+		return strings.NewReplacer("1280x720,", "1280x720,VIDEO-RANGE=HLG,", "640x360,", "640x360,VIDEO-RANGE=SDR,").Replace(b)
+	})},
+	{rule: RuleVariantSize, name: "sound", f: masterEdit(`SCORE=1,`, `SCORE=1,RESOLUTION=640x360,`)},
+	{rule: RuleVariantRate, name: "sound", f: masterEdit(`SCORE=1,`, `SCORE=1,FRAME-RATE=25.000,`)},
+	{rule: RuleVariantCodecs, name: "sound", f: masterEdit(`CODECS="mp4a.40.2"`, `CODECS="avc1.64001f,mp4a.40.2"`)},
+	{rule: RuleGroupSame, f: alsoGroup(`NAME="Deutsch",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES`)},
+	{rule: RuleGroupSame, name: "language", f: alsoGroup(`NAME="English",LANGUAGE="en-GB",DEFAULT=YES,AUTOSELECT=YES`)},
+	{rule: RuleGroupSame, name: "default", f: alsoGroup(`NAME="English",LANGUAGE="en",AUTOSELECT=YES`)},
+	{rule: RuleHoldLag, f: late("1.5")},
+	{rule: RuleSameEnd, f: faults{behind: map[string]int{"lo": 6}, text: edit("", `PART-HOLD-BACK=1.5`, "PART-HOLD-BACK=3.0").text}, opt: Options{Duration: time.Hour}},
 	{rule: RuleSameTarget, also: []RuleID{RuleHoldBack, RulePartEdge, RuleSkipUntil}, f: edit("en", `TARGETDURATION:2`, "TARGETDURATION:3"), opt: Options{Duration: short}},
 	{rule: RuleSameControl, f: edit("lo", `,HOLD-BACK=6.0`, ",HOLD-BACK=6.5")},
+	{rule: RuleSameControl, name: "something else", f: edit("lo", `CAN-SKIP-UNTIL=12.0`, "CAN-SKIP-UNTIL=13.0"), opt: Options{Duration: 4 * time.Second, RaisedHold: true}},
 	{rule: RuleSameSpan, also: []RuleID{RuleSameMapping}, f: audioOnly(func(c *mkChunk) { c.decode += 4800 })},
 	{rule: RuleSameDisc, f: edit("lo", `DISCONTINUITY-SEQUENCE:0`, "DISCONTINUITY-SEQUENCE:1")},
 	{rule: RuleSamePDT, also: []RuleID{RuleSameMapping, RuleRangeEvent}, f: faults{date: onlyFor("lo", 100*time.Millisecond)}},
 	{rule: RuleSameMapping, f: faults{date: onlyFor("en", -20*time.Millisecond), chunk: audioOnly(func(c *mkChunk) { c.decode += 288 }).chunk}},
+	{rule: RuleSameMapping, name: "behind a gap", f: faults{partly: 2, chunk: func(r *rend, msn int64, _ int, c *mkChunk) {
+		if r.name == "lo" && msn == gapMSN {
+			c.decode += 90000 // back from a gap, a second late
+		}
+	}}, opt: Options{Duration: pass}},
 	{rule: RuleSameRanges, f: edit("lo", `$`, "#EXT-X-DATERANGE:ID=\"more\",START-DATE=\"1999-12-31T00:00:00.000Z\"\n")},
+}
+
+// late has the second rendition come three parts later, and the origin leave room for that, or not.
+func late(hold string) faults {
+	f := edit("", `PART-HOLD-BACK=1.5`, "PART-HOLD-BACK="+hold)
+	f.behind = map[string]int{"lo": 3}
+	return f
+}
+
+// brighter puts transfer characteristics into the first rendition's initialization section.
+func brighter(transfer byte, master func(string) string) faults {
+	return faults{master: master, init: func(r *rend, data []byte) []byte {
+		if r.name != "hi" {
+			return data
+		}
+		entry := avcEntry(r.width, r.height)[8:]
+		return mkInit(90000, "vide", mkbox("avc1", entry, mkbox("colr", []byte("nclx"), []byte{0, 9, 0, transfer, 0, 9, 0})), r.width, r.height)
+	}}
+}
+
+// alsoGroup gives a variant an AUDIO group of its own, of which the one member has these attributes.
+func alsoGroup(attributes string) faults {
+	return faults{master: func(b string) string {
+		b = strings.Replace(b, `AUDIO="aud",CLOSED-CAPTIONS=NONE`+"\nlo", `AUDIO="more",CLOSED-CAPTIONS=NONE`+"\nlo", 1)
+		return b + `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="more",` + attributes + `,CHANNELS="2",URI="en.m3u8"` + "\n"
+	}}
 }
 
 func onlyFor(name string, by time.Duration) func(*rend, time.Duration) time.Duration {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (s *session) fetch(ctx context.Context, method, u string, header map[string
 	}
 	defer res.Body.Close()
 	r.status, r.header, r.length = res.StatusCode, res.Header, res.ContentLength
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	raw, err := readAll(res.Body, r.length)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", u, err)
 	}
@@ -70,12 +71,26 @@ func (s *session) fetch(ctx context.Context, method, u string, header map[string
 	return r, nil
 }
 
+// readAll reads a body of a length that the server says, or of an unknown one where it is negative.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	var b bytes.Buffer
+	if length > 0 && length <= maxBody {
+		b.Grow(int(length) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(body, maxBody+1))
+	return b.Bytes(), err
+}
+
+// unzippers saves the memory that each new reader would take: there is one for each update of a playlist.
+var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 func gunzip(raw []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
+	z := unzippers.Get().(*gzip.Reader)
+	defer unzippers.Put(z)
+	if err := z.Reset(bytes.NewReader(raw)); err != nil {
 		return nil, fmt.Errorf("open gzip: %w", err)
 	}
-	out, err := io.ReadAll(io.LimitReader(z, maxBody))
+	out, err := readAll(z, int64(len(raw)))
 	if err != nil {
 		return nil, fmt.Errorf("read gzip: %w", err)
 	}

@@ -19,12 +19,26 @@ type track struct {
 	shownWidth    int    // of the track header
 	shownHeight   int
 	channels      int
+	transfer      int // transfer characteristics (ITU-T H.273 8.2); 0 when it has none
 	nalLength     int
 	editStart     int64 // media time of the first edit, in the track's timescale
 	defaults      sampleDefaults
 }
 
 func (t *track) video() bool { return t.handler == "vide" }
+
+// videoRange is the VIDEO-RANGE that the transfer characteristics stand for (rfc8216bis 4.4.6.2); "" when they say nothing.
+func (t *track) videoRange() string {
+	switch t.transfer {
+	case 1, 6, 13, 14, 15:
+		return "SDR"
+	case 16:
+		return "PQ"
+	case 18:
+		return "HLG"
+	}
+	return ""
+}
 
 // at converts ticks of the track to time.
 func (t *track) at(ticks int64) time.Duration {
@@ -164,6 +178,9 @@ func (t *track) videoEntry(body []byte) error {
 		return fmt.Errorf("%s ends early", t.sampleEntry)
 	}
 	children := f.data
+	if c, n := child(children, "colr"); n > 0 && len(c.body) >= 8 && string(c.body[:4]) == "nclx" { // ISO/IEC 14496-12 12.1.5
+		t.transfer = int(c.body[6])<<8 | int(c.body[7])
+	}
 	var err error
 	switch t.sampleEntry {
 	case "avc1", "avc3":

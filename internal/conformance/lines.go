@@ -70,6 +70,7 @@ func lines(text []byte) ([]line, []issue) {
 // parser holds what the parsers of both kinds of playlist share.
 type parser struct {
 	base   *url.URL
+	folder string // of base, where plain references go; "" until one has been resolved
 	issues []issue
 	count  map[string]int
 	need   int
@@ -104,7 +105,7 @@ func (p *parser) bare(l line) {
 
 func (p *parser) number(l line) int64 {
 	n, err := strconv.ParseInt(l.value, 10, 64)
-	if err != nil || !decimalInt.MatchString(l.value) {
+	if err != nil || !decimalInt(l.value) {
 		p.fail(RuleTag, l, "%s:%s is no decimal integer", l.tag, clip(l.value))
 		return 0
 	}
@@ -122,6 +123,9 @@ func (p *parser) resolve(l line, ref string) string {
 	if ref == "" {
 		return ""
 	}
+	if p.folder != "" && plain(ref) {
+		return p.folder + ref
+	}
 	u, err := url.Parse(ref)
 	if err != nil || strings.ContainsAny(ref, " <>\\^`{|}") {
 		p.fail(RuleURI, l, "%q is no URI", clip(ref))
@@ -132,7 +136,22 @@ func (p *parser) resolve(l line, ref string) string {
 		p.fail(RuleURI, l, "%q does not resolve to an http URI", clip(ref))
 		return ""
 	}
-	return r.String()
+	out := r.String()
+	if plain(ref) {
+		p.folder = strings.TrimSuffix(out, ref)
+	}
+	return out
+}
+
+// plain tells whether a reference is a path that needs but its base's folder in front (RFC 3986 5.2): most are, and all of one
+// playlist have the same folder.
+func plain(ref string) bool {
+	if ref[0] == '/' || ref[0] == '.' || strings.Contains(ref, "/.") || strings.Contains(ref, "//") {
+		return false
+	}
+	return every(ref, len(ref), func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || digit(c) || c == '-' || c == '_' || c == '.' || c == '/'
+	})
 }
 
 // zoned is a date-time that says where it holds.

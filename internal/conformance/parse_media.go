@@ -314,7 +314,7 @@ func (p *mediaParser) dateRange(l line) {
 	for _, attr := range a.list {
 		if strings.HasPrefix(attr.name, "X-") || strings.HasPrefix(attr.name, "SCTE35-") {
 			a.used[attr.name] = true
-			if !attr.quoted && !signedFloat.MatchString(attr.value) && !hexSequence.MatchString(attr.value) {
+			if !attr.quoted && !signedFloat(attr.value) && !hexSequence(attr.value) {
 				a.fail("%s is neither quoted, nor a number, nor hexadecimal", attr.name)
 			}
 		}

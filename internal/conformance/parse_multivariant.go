@@ -59,7 +59,7 @@ func parseMultivariant(base *url.URL, text []byte) (mv *multivariant, issues []i
 
 func (p *parser) variant(l line) variant {
 	a := p.attributes(l)
-	v := variant{bandwidth: a.integer("BANDWIDTH", true), average: a.integer("AVERAGE-BANDWIDTH", false)}
+	v := variant{bandwidth: a.integer("BANDWIDTH", true), average: a.integer("AVERAGE-BANDWIDTH", false), score: -1}
 	if c := a.quoted("CODECS", false); c != "" {
 		v.codecs = strings.Split(c, ",")
 	}
@@ -77,9 +77,11 @@ func (p *parser) variant(l line) variant {
 			a.fail("CLOSED-CAPTIONS=%s is neither quoted nor NONE", c.value)
 		}
 	}
-	a.enum("VIDEO-RANGE", false, "SDR", "HLG", "PQ")
+	v.videoRange = a.enum("VIDEO-RANGE", false, "SDR", "HLG", "PQ")
 	a.enum("HDCP-LEVEL", false, "TYPE-0", "TYPE-1", "NONE")
-	a.plain("SCORE", false, decimalFloat, "decimal-floating-point")
+	if c, ok := a.plain("SCORE", false, decimalFloat, "decimal-floating-point"); ok {
+		v.score, _ = strconv.ParseFloat(c, 64) // the form was checked
+	}
 	for _, name := range []string{"VIDEO", "SUBTITLES", "NAME", "STABLE-VARIANT-ID", "SUPPLEMENTAL-CODECS", "ALLOWED-CPC", "PATHWAY-ID"} {
 		a.quoted(name, false)
 	}

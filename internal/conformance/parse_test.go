@@ -144,3 +144,62 @@ func FuzzParseMultivariant(f *testing.F) {
 		}
 	})
 }
+
+// TestRebuildDropsOldParts: a player that was behind saw parts of segments that the update, long behind the end by then, skips.
+func TestRebuildDropsOldParts(t *testing.T) {
+	t.Parallel()
+	seg := func(msn int64) segment {
+		return segment{msn: msn, uri: "s", duration: 2 * time.Second, parts: []part{{uri: "p", duration: 2 * time.Second}}}
+	}
+	p := &player{current: &mediaPlaylist{segments: []segment{seg(1), seg(2), seg(3)}, open: segment{msn: 4}}}
+	d := &mediaPlaylist{target: 2 * time.Second, sequence: 1, skip: &skip{segments: 3}, segments: []segment{seg(4), seg(5)}, open: segment{msn: 6}}
+	built, err := p.rebuild(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{0, 1, 1, 1, 1} { // 8, 6, 4, 2 and 0 s from the end
+		if got := len(built.segments[i].parts); got != want {
+			t.Errorf("segment %d has %d parts, want %d", built.segments[i].msn, got, want)
+		}
+	}
+	if len(p.current.segments[0].parts) != 1 {
+		t.Error("the playlist before has lost them too")
+	}
+}
+
+// TestResolve: a reference resolves to the same whether it is the first of its playlist or not.
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"http://a.example/live/show/v.m3u8", "https://a.example:8443/v.m3u8?x=/y", "http://a.example", "http://a.example/%7Eb/c%20d/"} {
+		base, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := &parser{base: base}
+		used.resolve(line{}, "first.m4s")
+		for _, ref := range []string{
+			"a.m4s", "video/1-100.3.m4s", "a/", "A_b-c.9", "/a", "../a", "./a", "a/../b", "a/./b", "a//b", "?q", "a?q", "//b.example/c", "https://b.example/c",
+			"a%20b", "a:b", "a b", "#x", ".a", "a..b", "a/..b", "é",
+		} {
+			fresh := &parser{base: base}
+			if got, want := used.resolve(line{}, ref), fresh.resolve(line{}, ref); got != want {
+				t.Errorf("%s at %s is %s, as the first one %s", ref, at, got, want)
+			}
+		}
+	}
+}
+
+// FuzzResolve holds what is put together against the rules of RFC 3986, as net/url has them.
+func FuzzResolve(f *testing.F) {
+	for _, ref := range []string{"a.m4s", "video/1-100.3.m4s", "a/../b", "x:y", "a//b", "..", "a/.b"} {
+		f.Add(ref)
+	}
+	base, _ := url.Parse("http://a.example/live/show/v.m3u8")
+	f.Fuzz(func(t *testing.T, ref string) {
+		used := &parser{base: base}
+		used.resolve(line{}, "first.m4s")
+		if got, want := used.resolve(line{}, ref), (&parser{base: base}).resolve(line{}, ref); got != want {
+			t.Errorf("%q is %s, as the first one %s", ref, got, want)
+		}
+	})
+}

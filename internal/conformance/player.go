@@ -22,6 +22,7 @@ type player struct {
 	firstSequence int64
 	followed      time.Duration // media seen after the first playlist
 	history       history
+	edges         []edge
 	discontinuity map[int64]bool
 
 	hint      *pendingHint
@@ -155,6 +156,7 @@ func (p *player) take(ctx context.Context, at string, r *response, directives ur
 	p.view(next)
 	p.current, p.currentStart = next, r.started
 	p.history.add(r.started, r.done, next.tail())
+	p.edge(next, r.done)
 	if err := p.download(ctx, prev, next); err != nil {
 		return err
 	}

@@ -113,10 +113,36 @@ func (p *mediaPlaylist) withOpen() []segment {
 	return append(slices.Clone(p.segments), p.open)
 }
 
+// until is the date at which the last part ends; zero where there is none.
+func (p *mediaPlaylist) until() time.Time {
+	all := p.withOpen()
+	if len(all) == 0 || !all[len(all)-1].hasDate {
+		return time.Time{}
+	}
+	last := all[len(all)-1]
+	return last.date.Add(max(last.duration, last.sum()))
+}
+
+// endsInGap tells whether the last part, or segment, is announced as a gap.
+func (p *mediaPlaylist) endsInGap() bool {
+	all := p.withOpen()
+	if len(all) == 0 {
+		return false
+	}
+	last := all[len(all)-1]
+	if n := len(last.parts); n > 0 {
+		return last.parts[n-1].gap
+	}
+	return last.gap
+}
+
 func (p *mediaPlaylist) find(msn int64) (segment, bool) {
-	for _, s := range p.withOpen() {
-		if s.msn == msn {
-			return s, true
+	if len(p.open.parts) > 0 && p.open.msn == msn {
+		return p.open, true
+	}
+	for i := range p.segments {
+		if p.segments[i].msn == msn {
+			return p.segments[i], true
 		}
 	}
 	return segment{}, false
@@ -150,6 +176,17 @@ func (s *segment) missing() (d time.Duration) {
 	return d
 }
 
+// leading is how much of the segment is announced as a gap by its first parts.
+func (s *segment) leading() (d time.Duration) {
+	for _, part := range s.parts {
+		if !part.gap {
+			break
+		}
+		d += part.duration
+	}
+	return d
+}
+
 // multivariant is a multivariant playlist (rfc8216bis section 4.4.6).
 type multivariant struct {
 	base        *url.URL
@@ -165,7 +202,9 @@ type variant struct {
 	codecs             []string
 	width, height      int
 	rate               float64
+	score              float64 // -1 when absent
 	audio, captions    string
+	videoRange         string // "" when absent
 }
 
 type mediaTag struct {

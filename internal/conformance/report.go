@@ -54,8 +54,19 @@ type Facts struct {
 	MaxPlaylist time.Duration
 	// Codecs are the RFC 6381 formats of the initialization sections, sorted.
 	Codecs []string
+	// Lags is how much later each rendition comes than the foremost one, in the order of the multivariant playlist.
+	Lags []Lag
 	// Ended tells that every rendition came to EXT-X-ENDLIST.
 	Ended bool
+}
+
+// Lag is by how much the end of a rendition's playlist was before the end of the foremost one, in media time, whenever it was
+// loaded.
+type Lag struct {
+	// URL of the rendition's playlist.
+	URL string
+	// Middle is the median, Most the maximum.
+	Middle, Most time.Duration
 }
 
 // Report is the outcome of a Check.

@@ -10,12 +10,15 @@ const (
 	RuleVariantCaptions  RuleID = "variant-closed-captions"
 	RuleVariantGroup     RuleID = "variant-audio-group"
 	RuleVariantOnce      RuleID = "variant-once"
+	RuleVariantScore     RuleID = "variant-score"
+	RuleVariantRange     RuleID = "variant-video-range"
 	RuleGroupNames       RuleID = "group-names"
 	RuleGroupDefault     RuleID = "group-default"
 	RuleGroupChannels    RuleID = "group-channels"
 	RuleGroupLanguage    RuleID = "group-language"
 	RuleGroupCodec       RuleID = "group-codec"
 	RuleGroupUsed        RuleID = "group-used"
+	RuleGroupSame        RuleID = "group-members"
 	RuleSameTarget       RuleID = "renditions-target-duration"
 	RuleSameControl      RuleID = "renditions-server-control"
 	RuleSameSpan         RuleID = "renditions-aligned"
@@ -23,6 +26,8 @@ const (
 	RuleSamePDT          RuleID = "renditions-pdt"
 	RuleSameMapping      RuleID = "renditions-pdt-mapping"
 	RuleSameRanges       RuleID = "renditions-dateranges"
+	RuleSameEnd          RuleID = "renditions-end"
+	RuleHoldLag          RuleID = "hold-back-lag"
 )
 
 var multivariantRules = []Rule{
@@ -34,12 +39,15 @@ var multivariantRules = []Rule{
 	{RuleVariantCaptions, "4.4.6.2", "Each variant has CLOSED-CAPTIONS=NONE."},
 	{RuleVariantGroup, "4.4.6.2", "The AUDIO group that a variant names exists."},
 	{RuleVariantOnce, "design", "No two variants have the same URI and the same AUDIO group."},
+	{RuleVariantScore, "4.4.6.2", "SCORE is above 0, and either all variants have it or none."},
+	{RuleVariantRange, "4.4.6.2", "VIDEO-RANGE is that of the transfer characteristics in the initialization section, stated with all video where any is not SDR, and absent without video."},
 	{RuleGroupNames, "4.4.6.1.1", "Members of a group have different names and each its own URI."},
 	{RuleGroupDefault, "4.4.6.1", "At most one member of a group is the default, and it is AUTOSELECT=YES."},
 	{RuleGroupChannels, "4.4.6.1", "Each audio rendition has CHANNELS, and it is the number of channels in the initialization section."},
 	{RuleGroupLanguage, "Authoring 8.10", "Each audio rendition has a well-formed LANGUAGE."},
 	{RuleGroupCodec, "4.4.6.2", "All members of an audio group have the same codec, so that CODECS is true of whichever is chosen."},
 	{RuleGroupUsed, "design", "Each audio group belongs to a variant."},
+	{RuleGroupSame, "4.4.6.1.1", "All audio groups have the same members: of each NAME one, with the same attributes but for URI and CHANNELS."},
 	{RuleSameTarget, "6.2.4", "All renditions have the same target duration."},
 	{RuleSameControl, "6.2.4", "All renditions have the same EXT-X-SERVER-CONTROL."},
 	{RuleSameSpan, "6.2.4", "A media sequence number spans the same time in all renditions, to within an audio frame."},
@@ -47,6 +55,8 @@ var multivariantRules = []Rule{
 	{RuleSamePDT, "design", "A media sequence number has the same program date-time in all renditions, to within an audio frame."},
 	{RuleSameMapping, "6.2.4", "All renditions map media time to program date-time alike, to within an audio frame."},
 	{RuleSameRanges, "6.2.4", "All renditions carry the same date ranges."},
+	{RuleSameEnd, "6.2.4", "Renditions that have ended end at the same date, to within a target duration."},
+	{RuleHoldLag, "design", "PART-HOLD-BACK has room for a part and for how much later a rendition keeps coming than the foremost one, once it has been followed for a while: who plays one can go over to another."},
 }
 
 // Rules on the media itself.

@@ -16,7 +16,7 @@ func (p *player) compare(u string, prev, next *mediaPlaylist) {
 		c(RulePartConstant, next.partTarget == prev.partTarget, u, "%v was %v", next.partTarget, prev.partTarget)
 	}
 	if prev.control.present && next.control.present {
-		c(RuleControlConstant, next.control == prev.control, u, "%q was %q", next.control.text, prev.control.text)
+		c(RuleControlConstant, p.s.constant(prev.control, next.control), u, "%q was %q", next.control.text, prev.control.text)
 	}
 	c(RuleSequence, next.sequence >= prev.sequence, u, "EXT-X-MEDIA-SEQUENCE %d was %d", next.sequence, prev.sequence)
 	c(RuleAppendOnly, next.lastSegment() >= prev.lastSegment(), u, "the last segment is %d, it was %d", next.lastSegment(), prev.lastSegment())
@@ -29,6 +29,14 @@ func (p *player) compare(u string, prev, next *mediaPlaylist) {
 		}
 	}
 	p.compareRanges(u, prev, next)
+}
+
+// constant tells whether an EXT-X-SERVER-CONTROL is what it was, or differs by what may grow.
+func (s *session) constant(prev, next control) bool {
+	if s.opt.RaisedHold && next.holdBack >= prev.holdBack && next.partHold >= prev.partHold {
+		next.holdBack, next.partHold, next.text = prev.holdBack, prev.partHold, prev.text
+	}
+	return next == prev
 }
 
 func (p *player) compareSegment(u string, old, now *segment) {

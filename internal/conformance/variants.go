@@ -32,6 +32,8 @@ func (s *session) judgeMultivariant(ctx context.Context) error {
 	}
 	mv, issues, _ := parseMultivariant(base, r.body)
 	s.rec.judge(s.master, syntaxRules, issues)
+	s.scores(mv)
+	s.videoRanges(mv)
 	for i, v := range mv.variants {
 		twice := slices.ContainsFunc(mv.variants[:i], func(o variant) bool { return o.uri == v.uri && o.audio == v.audio })
 		s.rec.check(RuleVariantOnce, !twice, v.uri, "two variants with the AUDIO group %q", v.audio)
@@ -173,6 +175,7 @@ func (s *session) groups(mv *multivariant) {
 		}
 		used := slices.ContainsFunc(mv.variants, func(v variant) bool { return v.audio == m.group })
 		c(RuleGroupUsed, used, m.uri, "no variant has the AUDIO group %q", m.group)
+		s.groupMembers(mv, m.group)
 		s.groupCodec(mv, m)
 		c(RuleGroupLanguage, languageTag.MatchString(m.language), m.uri, "LANGUAGE is %q", m.language)
 		first, _, _ := strings.Cut(m.channels, "/")
@@ -183,6 +186,50 @@ func (s *session) groups(mv *multivariant) {
 		}
 		c(RuleGroupChannels, err == nil && n == want, m.uri, "CHANNELS is %q, the initialization section has %d", m.channels, want)
 	}
+}
+
+// scores judges SCORE.
+func (s *session) scores(mv *multivariant) {
+	scored := slices.ContainsFunc(mv.variants, func(v variant) bool { return v.score >= 0 })
+	for _, v := range mv.variants {
+		s.rec.check(RuleVariantScore, v.score > 0 || !scored, v.uri, "SCORE is %g (-1: absent); other variants have one", v.score)
+	}
+}
+
+// videoRanges judges VIDEO-RANGE.
+func (s *session) videoRanges(mv *multivariant) {
+	other := slices.ContainsFunc(mv.variants, func(v variant) bool { return v.videoRange != "" && v.videoRange != "SDR" })
+	for _, v := range mv.variants {
+		t := s.trackOf(v.uri)
+		if t == nil {
+			continue
+		}
+		if !t.video() {
+			s.rec.check(RuleVariantRange, v.videoRange == "", v.uri, "VIDEO-RANGE without video")
+			continue
+		}
+		s.rec.check(RuleVariantRange, v.videoRange != "" || !other, v.uri, "no VIDEO-RANGE, but another variant is not SDR")
+		if want := t.videoRange(); want != "" {
+			s.rec.check(RuleVariantRange, v.videoRange == want || v.videoRange == "" && want == "SDR", v.uri, "VIDEO-RANGE is %q, the transfer characteristics are %d: %s", v.videoRange, t.transfer, want)
+		}
+	}
+}
+
+// groupMembers holds a group's members against those of the first group of its kind.
+func (s *session) groupMembers(mv *multivariant, group string) {
+	members := func(group string) (list []mediaTag) {
+		for _, m := range mv.media {
+			if m.kind == "AUDIO" && m.group == group {
+				m.group, m.uri, m.channels = "", "", ""
+				list = append(list, m)
+			}
+		}
+		slices.SortFunc(list, func(a, b mediaTag) int { return strings.Compare(a.name, b.name) })
+		return list
+	}
+	i := slices.IndexFunc(mv.media, func(m mediaTag) bool { return m.kind == "AUDIO" })
+	a, b := members(mv.media[i].group), members(group)
+	s.rec.check(RuleGroupSame, slices.Equal(a, b), s.master, "the AUDIO group %q has the members %+v, and %q has %+v", group, b, mv.media[i].group, a)
 }
 
 // groupCodec holds a member's codecs against those of its group's first member.
