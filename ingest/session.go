@@ -84,7 +84,7 @@ func (d *Door) open(req Request) (*publication, *Refusal) {
 	}
 	p := &publication{door: d, name: name, protocol: req.Protocol, trusted: credential != loopback, videos: map[int]*videoGate{}}
 	s, err := d.opt.Hub.Publish(name, stream.Publisher{
-		Credential: credential, Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
+		Credential: credential, Ladder: d.opt.Keys.Load().Ladder(name, auth.Credential(credential)), Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
 		Kick: func(cause error) { p.kicked(req, cause) },
 	})
 	var taken *stream.TakenError

@@ -32,6 +32,10 @@ if [ -z "${PUSHCART_CARDS_HOSTS+set}" ]; then
   export PUSHCART_CARDS_HOSTS=shop.example.com
   url='"url": "https://shop.example.com/lamp",'
 fi
+# Smaller renditions for slow networks, to choose from in the page's menu.
+if [ -z "${PUSHCART_LADDER_STREAMS+set}" ] && [ -z "${PUSHCART_LADDER_LADDERS+set}" ]; then
+  export PUSHCART_LADDER_LADDERS='[{name: mobile, rungs: [480p 900k, 240p 350k]}]' PUSHCART_LADDER_STREAMS='*=mobile'
+fi
 
 bin/pushcart serve &
 node=$!

@@ -29,6 +29,7 @@ type commands struct {
 	Health  healthCommand  `cmd:"" help:"Ask the running node whether it is well; for container health checks."`
 	Card    cardCommand    `cmd:"" help:"Write, show and follow a show's product cards."`
 	Source  sourceCommand  `cmd:"" help:"List, add and remove the cameras and encoders that streams are fetched from."`
+	Ladder  ladderCommand  `cmd:"" help:"Tell what ffmpeg makes of a stream, and with what; or print what would be run."`
 }
 
 // surroundings is what commands know of the world.

@@ -26,12 +26,12 @@ func mustKeys(t *testing.T, entries ...Entry) *Keys {
 
 func TestCheck(t *testing.T) {
 	k := mustKeys(t,
-		Entry{"show1", "secret-one"},
-		Entry{"show1", "backup-one"},
-		Entry{"show2", hashed("secret-two")},
-		Entry{"show3", "shared-key"}, Entry{"show4", "shared-key"},
-		Entry{"*", "master-key"},
-		Entry{"show5", "both-key"}, Entry{"*", "both-key"},
+		Entry{Stream: "show1", Key: "secret-one"},
+		Entry{Stream: "show1", Key: "backup-one"},
+		Entry{Stream: "show2", Key: hashed("secret-two")},
+		Entry{Stream: "show3", Key: "shared-key"}, Entry{Stream: "show4", Key: "shared-key"},
+		Entry{Stream: "*", Key: "master-key"},
+		Entry{Stream: "show5", Key: "both-key"}, Entry{Stream: "*", Key: "both-key"},
 	)
 	tests := []struct {
 		stream, secret, name string
@@ -80,8 +80,8 @@ func TestCredential(t *testing.T) {
 		}
 		return c
 	}
-	plain := mustKeys(t, Entry{"show", "secret-one"}, Entry{"show", "secret-two"})
-	reloaded := mustKeys(t, Entry{"show", hashed("secret-one")})
+	plain := mustKeys(t, Entry{Stream: "show", Key: "secret-one"}, Entry{Stream: "show", Key: "secret-two"})
+	reloaded := mustKeys(t, Entry{Stream: "show", Key: hashed("secret-one")})
 	one := check(plain, "show", "secret-one")
 	if got := check(plain, "secret-one", ""); got != one {
 		t.Error("the same secret alone has another credential")
@@ -104,15 +104,15 @@ func TestNewKeysErrors(t *testing.T) {
 		entries []Entry
 		want    string
 	}{
-		{"no stream", []Entry{{"", "secret-one"}}, "entry 1: the stream cannot be used: it is empty"},
-		{"bad stream", []Entry{{"ok", "secret-one"}, {"a/b", "secret-one"}}, `entry 2: the stream cannot be used: it has '/' in it; ` +
+		{"no stream", []Entry{{Stream: "", Key: "secret-one"}}, "entry 1: the stream cannot be used: it is empty"},
+		{"bad stream", []Entry{{Stream: "ok", Key: "secret-one"}, {Stream: "a/b", Key: "secret-one"}}, `entry 2: the stream cannot be used: it has '/' in it; ` +
 			`a stream name is made of the letters A to Z and a to z, digits, "-" and "_"`},
-		{"no key", []Entry{{"show", ""}}, "entry 1: the key cannot be used: it is empty"},
-		{"short hash", []Entry{{"show", "sha256:abcd"}}, `entry 1: the key cannot be used: after "sha256:" stand 64 hexadecimal digits, ` +
+		{"no key", []Entry{{Stream: "show", Key: ""}}, "entry 1: the key cannot be used: it is empty"},
+		{"short hash", []Entry{{Stream: "show", Key: "sha256:abcd"}}, `entry 1: the key cannot be used: after "sha256:" stand 64 hexadecimal digits, ` +
 			"as printed by: printf %s SECRET | sha256sum"},
-		{"twice", []Entry{{"show", "secret-one"}, {"*", "secret-one"}, {"show", hashed("secret-one")}},
+		{"twice", []Entry{{Stream: "show", Key: "secret-one"}, {Stream: "*", Key: "secret-one"}, {Stream: "show", Key: hashed("secret-one")}},
 			"entry 3: the key cannot be used: entry 1 has the same secret for the same stream"},
-		{"all at once", []Entry{{"", ""}, {"show", "short"}},
+		{"all at once", []Entry{{Stream: "", Key: ""}, {Stream: "show", Key: "short"}},
 			"entry 1: the stream cannot be used: it is empty; entry 1: the key cannot be used: it is empty; " +
 				"entry 2: the key cannot be used: it is shorter than 8 characters; a good one: openssl rand -hex 16"},
 	}
@@ -129,7 +129,7 @@ func TestNewKeysErrors(t *testing.T) {
 
 func TestEmpty(t *testing.T) {
 	var none *Keys
-	if !none.Empty() || !mustKeys(t).Empty() || mustKeys(t, Entry{"*", "some-key"}).Empty() {
+	if !none.Empty() || !mustKeys(t).Empty() || mustKeys(t, Entry{Stream: "*", Key: "some-key"}).Empty() {
 		t.Error("Empty is wrong")
 	}
 	if _, _, ok := none.Check("show", "secret"); ok {
@@ -142,7 +142,7 @@ func TestStore(t *testing.T) {
 	if !s.Load().Empty() {
 		t.Error("a new store has keys")
 	}
-	a, b := mustKeys(t, Entry{"show", "secret-a"}), mustKeys(t, Entry{"show", "secret-b"})
+	a, b := mustKeys(t, Entry{Stream: "show", Key: "secret-a"}), mustKeys(t, Entry{Stream: "show", Key: "secret-b"})
 	s.Store(a)
 	var readers sync.WaitGroup
 	for range 4 {
@@ -165,7 +165,7 @@ func TestStore(t *testing.T) {
 }
 
 func TestPermits(t *testing.T) {
-	k := mustKeys(t, Entry{"show1", "secret-one"}, Entry{"show2", hashed("secret-two")}, Entry{"*", "master-key"})
+	k := mustKeys(t, Entry{Stream: "show1", Key: "secret-one"}, Entry{Stream: "show2", Key: hashed("secret-two")}, Entry{Stream: "*", Key: "master-key"})
 	tests := []struct {
 		stream, secret string
 		ok             bool
@@ -205,7 +205,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal("keys changed although nobody stored any")
 	default:
 	}
-	a := mustKeys(t, Entry{"show", "secret-a"})
+	a := mustKeys(t, Entry{Stream: "show", Key: "secret-a"})
 	s.Store(a)
 	<-changed
 	now, next := s.Watch()
@@ -280,7 +280,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("secret-one", "")
 	f.Add("any", "master-key")
 	f.Add("", "")
-	k, err := NewKeys([]Entry{{"show1", "secret-one"}, {"*", "master-key"}})
+	k, err := NewKeys([]Entry{{Stream: "show1", Key: "secret-one"}, {Stream: "*", Key: "master-key"}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func FuzzNewKeys(f *testing.F) {
 	f.Add("*", "sha256:"+strings.Repeat("0", 64))
 	f.Add("-", "sha256:")
 	f.Fuzz(func(t *testing.T, stream, secret string) {
-		k, err := NewKeys([]Entry{{stream, secret}})
+		k, err := NewKeys([]Entry{{Stream: stream, Key: secret}})
 		if err == nil && (k.Empty() || stream != AnyStream && ValidName(stream) != nil) {
 			t.Fatalf("NewKeys(%q, %q) gives %v", stream, secret, k)
 		}
@@ -320,5 +320,25 @@ func TestKnown(t *testing.T) {
 	}
 	if (*Keys)(nil).Known("secret-of-all") {
 		t.Error("an empty set knows a secret")
+	}
+}
+
+func TestLadderOfKey(t *testing.T) {
+	t.Parallel()
+	k := mustKeys(t,
+		Entry{Stream: "show1", Key: "secret-one", Ladder: "mobile"},
+		Entry{Stream: "*", Key: "master-key", Ladder: "studio"}, Entry{Stream: "show1", Key: "master-key", Ladder: "own"},
+		Entry{Stream: "show2", Key: "secret-two"},
+	)
+	for _, tt := range []struct{ stream, secret, want string }{
+		{"show1", "secret-one", "mobile"}, {"show2", "secret-two", ""}, {"show2", "master-key", "studio"}, {"show1", "master-key", "own"},
+	} {
+		c, _, ok := k.Check(tt.stream, tt.secret)
+		if got := k.Ladder(tt.stream, c); !ok || got != tt.want {
+			t.Errorf("%s with %s has the ladder %q, want %q", tt.stream, tt.secret, got, tt.want)
+		}
+	}
+	if (*Keys)(nil).Ladder("show1", "x") != "" {
+		t.Error("no keys have a ladder")
 	}
 }

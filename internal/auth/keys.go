@@ -17,6 +17,8 @@ type Entry struct {
 	Stream string
 	// Key is the secret, or "sha256:" and its SHA-256 in hexadecimal.
 	Key string
+	// Ladder is the name of the bitrate ladder that publishers with the key get; "" leaves it to the stream's name.
+	Ladder string
 }
 
 // EntryError says which entry cannot be used, and why.
@@ -44,6 +46,7 @@ type key struct {
 	stream     string
 	secret     digest
 	credential Credential
+	ladder     string
 }
 
 // EntryErrors is everything that is wrong with a list of entries, in the list's order.
@@ -83,7 +86,7 @@ func NewKeys(entries []Entry) (*Keys, error) {
 			continue
 		}
 		seen[pair{e.Stream, d}] = i
-		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential()})
+		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential(), ladder: e.Ladder})
 	}
 	if wrong != nil {
 		return nil, wrong
@@ -150,6 +153,25 @@ func (k *Keys) Permits(stream, secret string) (Credential, bool) {
 	}
 	c, _, ok := k.Check(stream, secret)
 	return c, ok
+}
+
+// Ladder is the ladder of the key that a credential for a stream stands for; "" where it has none. An entry for the stream comes
+// before one for any.
+func (k *Keys) Ladder(stream string, c Credential) string {
+	if k == nil {
+		return ""
+	}
+	ladder := ""
+	for i := range k.all {
+		switch e := &k.all[i]; {
+		case e.credential != c || e.ladder == "":
+		case e.stream == stream:
+			return e.ladder
+		case e.stream == AnyStream:
+			ladder = e.ladder
+		}
+	}
+	return ladder
 }
 
 // Known tells whether a secret is one of the set, for whatever stream.

@@ -23,6 +23,7 @@ type Config struct {
 	Admin   Admin   `yaml:"admin"`
 	Publish Publish `yaml:"publish"`
 	HLS     HLS     `yaml:"hls"`
+	Ladder  Ladder  `yaml:"ladder"`
 	Cards   Cards   `yaml:"cards"`
 	Studio  Studio  `yaml:"studio"`
 	Node    Node    `yaml:"node"`
@@ -111,6 +112,8 @@ type Key struct {
 	Stream string `yaml:"stream"`
 	// Key is the secret or its hash.
 	Key Secret `yaml:"key"`
+	// Ladder is the name of the ladder that its publishers get; "" leaves it to the stream's name.
+	Ladder string `yaml:"ladder" optional:"yes"`
 }
 
 // HLS is how media is cut and how much of it is kept.
@@ -221,6 +224,15 @@ func Default() *Config {
 			PartDuration:       Duration(200 * time.Millisecond),
 			DVR:                Duration(60 * time.Second),
 		},
+		Ladder: Ladder{
+			FFmpeg:         "ffmpeg",
+			Convert:        true,
+			Encoders:       []string{"nvenc", "qsv", "vaapi", "amf", "cpu"},
+			MaxTranscodes:  16,
+			MaxCPU:         80,
+			Nice:           5,
+			PosterInterval: Duration(5 * time.Second),
+		},
 		Cards: Cards{InBand: true},
 		Data:  Data{Directory: "pushcart-data"},
 	}
@@ -239,7 +251,7 @@ func (l Log) SlogLevel() slog.Level {
 func (c *Config) AuthEntries() []auth.Entry {
 	entries := make([]auth.Entry, len(c.Publish.Keys))
 	for i, k := range c.Publish.Keys {
-		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key)}
+		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key), Ladder: k.Ladder}
 	}
 	return entries
 }

@@ -11,7 +11,7 @@ func TestDiff(t *testing.T) {
 	b.HLS.PartDuration = Duration(300 * time.Millisecond)
 	b.RTMP.Address = ""
 	b.HTTP.MaxConnections = 5
-	b.Publish.Keys = []Key{{"show1", "long-secret"}, {"*", "other-secret"}}
+	b.Publish.Keys = []Key{{Stream: "show1", Key: "long-secret"}, {Stream: "*", Key: "other-secret"}}
 	b.Cards.Hosts = []string{"a.example.com", "*.b.example.com"}
 	b.Studio.Tokens = []Token{{"show1", "long-secret"}}
 	b.Node.Region = "DE"
@@ -28,7 +28,7 @@ func TestDiff(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	c := *b
-	c.Publish.Keys = []Key{{"show1", "third-secret"}, {"*", "other-secret"}}
+	c.Publish.Keys = []Key{{Stream: "show1", Key: "third-secret"}, {Stream: "*", Key: "other-secret"}}
 	want = []Change{{"publish.keys", "for show1, *", "for show1, * (with other secrets)", ReloadLive}}
 	if got := Diff(b, &c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -16,6 +16,9 @@ func other(t *testing.T, s setting) string {
 	case reflect.TypeFor[Address]():
 		return "127.0.0.1:0"
 	case reflect.TypeFor[string]():
+		if s.key == "ladder.device" {
+			return "/dev/dri/renderD129"
+		}
 		return "/some/file.pem"
 	case reflect.TypeFor[bool]():
 		return fmt.Sprint(!s.in(Default()).Bool())
@@ -29,7 +32,14 @@ func other(t *testing.T, s setting) string {
 		return "[{stream: show1, track: 1, language: es}]"
 	case reflect.TypeFor[Secret]():
 		return "long-secret-of-16"
+	case reflect.TypeFor[[]NamedLadder]():
+		return "[{name: mobile, rungs: [480p 900k]}]"
+	case reflect.TypeFor[[]StreamLadder]():
+		return "show1=none"
 	case reflect.TypeFor[[]string]():
+		if s.key == "ladder.encoders" {
+			return "vaapi,cpu"
+		}
 		return "shop.example.com,cdn.example.com"
 	case reflect.TypeFor[Region]():
 		return "DE"
@@ -91,13 +101,13 @@ func TestEnvironment(t *testing.T) {
 	if c.HLS.PartDuration != Duration(300*time.Millisecond) || c.HLS.DVR != Duration(2*time.Minute) || c.RTMP.Address != "" || c.Log.Level != "debug" {
 		t.Errorf("got %+v", c)
 	}
-	want := []Key{{"show1", "long=secret="}, {"*", "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}}
+	want := []Key{{Stream: "show1", Key: "long=secret="}, {Stream: "*", Key: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}}
 	if !reflect.DeepEqual(c.Publish.Keys, want) {
 		t.Errorf("keys are %v", c.AuthEntries())
 	}
 	c, err = parse("f", []byte("publish: {keys: [{stream: old, key: long-secret}]}\n"),
 		[]string{`PUSHCART_PUBLISH_KEYS=[{stream: show1, key: "long-secret"}, {stream: "*", key: other-secret}]`})
-	if err != nil || !reflect.DeepEqual(c.Publish.Keys, []Key{{"show1", "long-secret"}, {"*", "other-secret"}}) {
+	if err != nil || !reflect.DeepEqual(c.Publish.Keys, []Key{{Stream: "show1", Key: "long-secret"}, {Stream: "*", Key: "other-secret"}}) {
 		t.Errorf("a list gives %v, %v", c, err)
 	}
 	c, err = parse("f", nil, []string{"PUSHCART_WHIP_ICE_SERVERS=stun:a.example.com, stun:b.example.com:3478", "PUSHCART_PULL_SOURCES=cam=rtsp://u:p=@h/1"})
@@ -168,7 +178,7 @@ func TestEnvironmentMistakes(t *testing.T) {
 		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"host", "PUSHCART_CARDS_HOSTS=a.example.com,http://b.example.com", `PUSHCART_CARDS_HOSTS: [2]: "http://b.example.com" cannot be used: ` +
 			`it is more than a host: write only the name, like "shop.example.com", without "https://", port and path`},
-		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key"},
+		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key, ladder"},
 
 		{"Kubernetes host", "PUSHCART_SERVICE_HOST=10.0.0.1", ""},
 		{"Kubernetes port", "PUSHCART_SERVICE_PORT_RTMP=1935", ""},

@@ -95,6 +95,7 @@ func (l *loader) validate(c *Config) {
 	l.validateLanguages(c)
 	l.validateWebRTC(c)
 	l.validateSources(c)
+	l.validateLadders(c)
 }
 
 // hold checks one rule, unless one of its keys is known to be wrong.

@@ -10,6 +10,7 @@ import (
 	"pushcart/overlay"
 	"pushcart/overlay/api"
 	"pushcart/packager/hls"
+	"pushcart/packager/ladder"
 )
 
 // streams tells the API about streams.
@@ -18,6 +19,7 @@ type streams struct {
 	registry *hls.Registry
 	cards    func(name string) *overlay.View
 	now      func() time.Time
+	ladders  *ladder.Manager // nil where that is off
 }
 
 // list describes all streams, by name.
@@ -54,6 +56,10 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 		if r := v.InBandRefusal; r != nil && now.Sub(r.At) < refusalAdvice {
 			out.Advice = append(out.Advice, adviceOf(r))
 		}
+	}
+	if l.ladders != nil {
+		out.Ladder = laddersAPI{l.ladders}.of(in.Name)
+		out.Advice = append(out.Advice, l.ladders.Advice(in.Name)...)
 	}
 	if out.Drops == nil {
 		out.Drops = map[string]uint64{}

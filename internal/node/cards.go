@@ -73,8 +73,8 @@ func (n *Node) setTokens(cfg *config.Config) error {
 
 // cardAPI makes the HTTP side of cards and streams.
 func (n *Node) cardAPI() *api.API {
-	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now}
-	return api.New(api.Options{
+	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now, ladders: n.ladders}
+	opt := api.Options{
 		Desk: func(name string) (api.Desk, error) {
 			d, err := n.desks.Desk(name)
 			if err != nil {
@@ -89,5 +89,11 @@ func (n *Node) cardAPI() *api.API {
 		Stream:   s.one,
 		Sources:  sources{n.pulls},
 		Log:      n.log, Registerer: n.reg,
-	})
+	}
+	if n.ladders != nil {
+		l := laddersAPI{n.ladders}
+		opt.Ladder, opt.LadderCommand = l.detail, l.command
+		opt.LadderNode = func() api.LadderNode { return l.node(n.hub.List()) }
+	}
+	return api.New(opt)
 }

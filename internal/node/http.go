@@ -29,7 +29,7 @@ const shutdownGrace = 3 * time.Second
 // viewerServer serves viewers: media, API and pages.
 func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 	media := hls.NewHandler(hls.Options{
-		Registry: n.registry, Metrics: hls.NewMetrics(n.reg), Demand: n.pulls.Demand,
+		Registry: n.registry, Metrics: hls.NewMetrics(n.reg), Demand: n.pulls.Demand, Poster: n.poster,
 		Settings: func() hls.Settings {
 			c := n.cfg.Load().HTTP
 			return hls.Settings{MaxWaitingPerAddress: c.MaxWaitingPerAddress, MinReadRate: int64(c.MinReadRate)}

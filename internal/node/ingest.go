@@ -15,7 +15,6 @@ import (
 	"pushcart/ingest/whip"
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
-	"pushcart/packager"
 )
 
 // sourcesFile in the data folder has the sources that were added to a running node.
@@ -31,7 +30,7 @@ func (n *Node) openIngest(cfg *config.Config) error {
 		Settings: func() ingest.Settings {
 			return ingest.Settings{KeyframeTimeout: time.Duration(n.cfg.Load().Publish.KeyframeTimeout)}
 		},
-		Deliverable: packager.Deliverable,
+		Deliverable: n.deliverable,
 		Label: func(name string, t *stream.Track) (language, label string) {
 			language, label, _ = n.cfg.Load().AudioLabel(name, t.ID-firstAudio+1)
 			return language, label
@@ -170,7 +169,7 @@ func (n *Node) openWHIP(cfg *config.Config, door *pull.Door) error {
 		Door: door, UDPAddress: string(cfg.WHIP.UDPAddress), TCPAddress: string(cfg.WHIP.TCPAddress),
 		PublicAddresses:  func() []string { return n.cfg.Load().WHIP.PublicAddresses },
 		ICEServers:       func() []whip.ICEServer { return iceServers(n.cfg.Load()) },
-		Deliverable:      packager.Deliverable,
+		Deliverable:      n.deliverable,
 		KeyframeInterval: func() time.Duration { return time.Duration(n.cfg.Load().HLS.SegmentDuration) },
 		Limits:           func() whip.Limits { return whipLimits(n.cfg.Load()) }, Log: n.log, Registerer: n.reg,
 	})

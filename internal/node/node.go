@@ -25,6 +25,7 @@ import (
 	"pushcart/overlay"
 	"pushcart/packager"
 	"pushcart/packager/hls"
+	"pushcart/packager/ladder"
 )
 
 // Options sets a node up.
@@ -55,6 +56,7 @@ type Node struct {
 	signingKeys []byte // public halves, as a JWK set
 	tokens      *auth.Store
 	desks       *overlay.Desks
+	ladders     *ladder.Manager // nil when that is off
 
 	pulls *pull.Manager
 	whip  func(*http.ServeMux) // mounts the endpoint of WebRTC; nil when that is off
@@ -94,9 +96,16 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	if err := n.openCards(cfg); err != nil {
 		return nil, err
 	}
+	if err := n.openLadder(cfg); err != nil {
+		n.desks.Close()
+		return nil, err
+	}
 	n.shows = &presentations{
 		registry: n.registry, metrics: packager.NewMetrics(n.reg), settings: n.cfg.Load, log: n.log, now: time.Now, cards: n.desks.Follow,
 		lastMSN: map[string]func() int64{}, timers: map[*time.Timer]struct{}{},
+	}
+	if n.ladders != nil {
+		n.shows.ladder = n.ladders.Attach
 	}
 	n.hub = stream.NewHub(stream.Options{
 		ReconnectWindow: func() time.Duration { return time.Duration(n.cfg.Load().Publish.ReconnectWindow) },
@@ -233,6 +242,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	viewing.Go(func() { n.paceMemory(viewCtx) })
 	ingesting.Go(func() { n.pulls.Run(ingestCtx) })
+	if n.ladders != nil {
+		ingesting.Go(func() { n.ladders.Run(ingestCtx) })
+	}
 	n.ready.Store(true)
 	<-ctx.Done()
 	n.ready.Store(false)

@@ -19,6 +19,8 @@ type presentations struct {
 	settings func() *config.Config
 	log      *slog.Logger
 	now      func() time.Time
+	// ladder gives a stream that begins its renditions by ffmpeg; nil leaves it without.
+	ladder func(*stream.Stream) stream.Consumer
 	// cards ties a stream that begins to its desk; nil leaves it without.
 	cards func(name string, s overlay.Screen) stream.Consumer
 
@@ -50,6 +52,9 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 	p.registry.Add(k.Presentation())
 	p.lastMSN[s.Name()] = k.NextMSN
 	consumers := []stream.Consumer{&lingering{Packager: k, p: p, keep: lingers(p.settings()), name: s.Name()}}
+	if p.ladder != nil {
+		consumers = append(consumers, p.ladder(s))
+	}
 	if p.cards != nil {
 		consumers = append(consumers, p.cards(s.Name(), screen{k}))
 	}

@@ -41,6 +41,12 @@ type Options struct {
 	Stream func(name string) (Stream, bool)
 	// Sources are what streams are fetched from; nil is a node that fetches nothing.
 	Sources Sources
+	// Ladder describes what is made of a stream; false when nothing is. LadderNode tells what the node makes ladders with, and
+	// LadderCommand what would be run for a stream that is live, or for a source as described; its error is an *overlay.Refusal, or
+	// says what is wrong with the description. The three are nil on a node that makes no ladders.
+	Ladder        func(stream string) (LadderDetail, bool)
+	LadderNode    func() LadderNode
+	LadderCommand func(stream, source string) (LadderCommand, error)
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -48,7 +54,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// API answers the requests of operators and viewers about streams, their cards and their sources.
+// API answers the requests of operators and viewers about streams, their cards, their sources and their ladders.
 type API struct {
 	opt     Options
 	routes  []route

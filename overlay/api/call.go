@@ -94,7 +94,7 @@ func (c *call) admit() error {
 	if rt.open {
 		return nil
 	}
-	if rt.sources {
+	if rt.deskless {
 		if rt.method == http.MethodGet {
 			return nil
 		}

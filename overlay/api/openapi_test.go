@@ -128,9 +128,13 @@ func TestDescriptionHasTheTypes(t *testing.T) {
 		"Settings": reflect.TypeFor[Settings](), "SettingsPatch": reflect.TypeFor[SettingsPatch](), "Result": reflect.TypeFor[overlay.Result](),
 		"View": reflect.TypeFor[overlay.View](), "InBandRefusal": reflect.TypeFor[overlay.InBandRefusal](), "Problem": reflect.TypeFor[Problem](),
 		"Source": reflect.TypeFor[Source](), "SourceList": reflect.TypeFor[SourceList](), "SourceRequest": reflect.TypeFor[SourceRequest](),
+		"Ladder": reflect.TypeFor[Ladder](), "LadderRung": reflect.TypeFor[LadderRung](), "LadderDetail": reflect.TypeFor[LadderDetail](),
+		"LadderChild": reflect.TypeFor[LadderChild](), "LadderNode": reflect.TypeFor[LadderNode](), "LadderEngine": reflect.TypeFor[LadderEngine](),
+		"LadderStream": reflect.TypeFor[LadderStream](), "LadderCommand": reflect.TypeFor[LadderCommand](),
 	}
 	// Of these, package card decides: see TestDescriptionHasTheCard.
-	others := strings.Fields("StreamName CardID SlotName Country Instant Text WebAddress Price Card Offer Promotion Coupon Giveaway CardDocument KeySet SourceURL Transport")
+	others := strings.Fields("StreamName CardID SlotName Country Instant Text WebAddress Price Card Offer Promotion Coupon Giveaway CardDocument KeySet SourceURL Transport " +
+		"LadderState LadderMode LadderBackend")
 	for name, schema := range object(at(d.root, "components", "schemas")) {
 		typ, ours := types[name]
 		if !ours {
@@ -141,7 +145,7 @@ func TestDescriptionHasTheTypes(t *testing.T) {
 		}
 		delete(types, name)
 		var members, required []string
-		for f := range typ.Fields() {
+		for _, f := range reflect.VisibleFields(typ) {
 			tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if tag == "" || tag == "-" {
 				continue

@@ -21,15 +21,15 @@ type route struct {
 	body bodyRule
 	// condition that a request that changes something may state.
 	condition condition
-	// sources tells that the route is about what the node fetches, not about a stream's cards: there need be no desk, and
-	// what it does is the same however often it is sent.
-	sources bool
+	// deskless routes are about what the node fetches or makes, not about a stream's cards: there need be no desk, and what they
+	// do is the same however often it is sent.
+	deskless bool
 	// apart tells that Register leaves the route out: see Documents.
 	apart bool
 }
 
 // changes tells whether the route is one that changes what a desk has, and so takes an Idempotency-Key.
-func (rt *route) changes() bool { return rt.method != http.MethodGet && !rt.sources }
+func (rt *route) changes() bool { return rt.method != http.MethodGet && !rt.deskless }
 
 // Sizes of bodies in bytes. A card is held to its own limit by what reads it, which says so in better words.
 const (
@@ -69,10 +69,14 @@ func (a *API) table() []route {
 		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
 		{method: "GET", path: base + "/card-events", handle: (*call).events},
 
-		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, sources: true},
-		{method: "GET", path: source, handle: (*call).getSource, sources: true},
-		{method: "PUT", path: source, handle: (*call).putSource, sources: true, body: plain(maxSmallBody)},
-		{method: "DELETE", path: source, handle: (*call).deleteSource, sources: true},
+		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, deskless: true},
+		{method: "GET", path: source, handle: (*call).getSource, deskless: true},
+		{method: "PUT", path: source, handle: (*call).putSource, deskless: true, body: plain(maxSmallBody)},
+		{method: "DELETE", path: source, handle: (*call).deleteSource, deskless: true},
+
+		{method: "GET", path: "/api/v1/ladder", handle: (*call).ladderNode, deskless: true},
+		{method: "GET", path: base + "/ladder", handle: (*call).ladder, deskless: true},
+		{method: "GET", path: base + "/ladder/command", handle: (*call).ladderCommand, deskless: true, query: []string{"source"}},
 
 		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, query: []string{"e"}},
 		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},

@@ -55,8 +55,8 @@ func TestEveryRouteAndToken(t *testing.T) {
 				switch refused := a.status == http.StatusUnauthorized; {
 				case rt.open && a.status != http.StatusOK:
 					t.Errorf("%s: %d %s", a.what, a.status, a.body)
-				case rt.path == "/api/v1/sources" && tt.header == "Bearer "+otherToken:
-					// Any token of the node's is good for it: see TestSourceList.
+				case (rt.path == "/api/v1/sources" || rt.path == "/api/v1/ladder") && tt.header == "Bearer "+otherToken:
+					// Any token of the node's is good for it: see TestSourceList and TestLadderNode.
 					if a.status != http.StatusOK {
 						t.Errorf("%s: %d %s", a.what, a.status, a.body)
 					}
@@ -120,6 +120,9 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		"PUT /api/v1/streams/show/timeline":         "GET, HEAD",
 		"POST /api/v1/sources":                      "GET, HEAD",
 		"PATCH /api/v1/sources/show":                "DELETE, GET, HEAD, PUT",
+		"POST /api/v1/ladder":                       "GET, HEAD",
+		"POST /api/v1/streams/show/ladder":          "GET, HEAD",
+		"PUT /api/v1/streams/show/ladder/command":   "GET, HEAD",
 		"POST /api/v1/streams/show/cards/x/preview": "GET, HEAD",
 	} {
 		method, path, _ := strings.Cut(target, " ")

@@ -28,6 +28,8 @@ type Stream struct {
 	Tracks []Track           `json:"tracks"`
 	Drops  map[string]uint64 `json:"drops"`
 	Advice []string          `json:"advice"`
+	// Ladder is nil where nothing is made of the stream.
+	Ladder *Ladder `json:"ladder,omitempty"`
 }
 
 // Track is one of a stream's tracks.
@@ -60,7 +62,11 @@ type StreamList struct {
 }
 
 func (c *call) streams() error {
-	return c.answer("", StreamList{orEmpty(c.api.opt.Streams())})
+	list := orEmpty(c.api.opt.Streams())
+	for i := range list {
+		list[i].Ladder = list[i].Ladder.whole()
+	}
+	return c.answer("", StreamList{list})
 }
 
 func (c *call) oneStream() error {
@@ -68,5 +74,6 @@ func (c *call) oneStream() error {
 	if !ok {
 		return problemf(overlay.ReasonNotFound, "name", "No stream of this name is live. Streams that are: GET /api/v1/streams.")
 	}
+	s.Ladder = s.Ladder.whole()
 	return c.answer("", s)
 }

@@ -49,13 +49,15 @@ type house struct {
 	reg    *prometheus.Registry
 	// sources are what streams are fetched from: show and other have one from the start.
 	sources *shelf
+	// ladders are what is made of streams: show has one from the start.
+	ladders *ladders
 	// broken, if not nil, is what opening a desk comes to, and refusal what each command does.
 	broken, refusal *overlay.Refusal
 }
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, tokens: &auth.Store{}, reg: prometheus.NewRegistry(), sources: newShelf("show", "other")}
+	h := &house{t: t, tokens: &auth.Store{}, reg: prometheus.NewRegistry(), sources: newShelf("show", "other"), ladders: newLadders("show")}
 	var err error
 	h.desks, err = overlay.New(overlay.Options{
 		Dir: t.TempDir(), Key: testKey(), Registerer: prometheus.NewRegistry(),
@@ -73,7 +75,7 @@ func newHouse(t testing.TB) *house {
 		Stream: func(name string) (Stream, bool) {
 			return described(name), name == "show"
 		},
-		Sources: h.sources, Log: slog.New(slog.DiscardHandler), Registerer: h.reg,
+		Sources: h.sources, Ladder: h.ladders.of, LadderNode: h.ladders.node, LadderCommand: h.ladders.command, Log: slog.New(slog.DiscardHandler), Registerer: h.reg,
 	})
 	t.Cleanup(h.Close)
 	mux := http.NewServeMux()
@@ -92,11 +94,13 @@ func newHouse(t testing.TB) *house {
 // described is a stream that has everything.
 func described(name string) Stream {
 	now := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+	ladder := laddered(name).Ladder
 	return Stream{
 		Name: name, State: "live", Playlist: "/live/" + name + "/index.m3u8", Watch: "/watch/" + name, StartedAt: now, PublisherSince: &now,
 		Protocol: "rtmp", Agent: "test", Viewers: 3, Bitrate: 1000, KeyframeSeconds: 2, Cards: 1, Drops: map[string]uint64{"late": 1}, Advice: []string{"Do better."},
 		Tracks: []Track{{ID: 1, Kind: "video", Codec: "H.264", Codecs: "avc1.64001f", Bitrate: 1000, Width: 16, Height: 9, FrameRate: 29.97, Frames: 7},
 			{ID: 2, Kind: "audio", Codec: "AAC", Codecs: "mp4a.40.2", Language: "en", Name: "Main", Undelivered: true, Bitrate: 10, SampleRate: 48000, Channels: 2, Frames: 9}},
+		Ladder: &ladder,
 	}
 }
 
