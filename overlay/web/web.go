@@ -102,7 +102,7 @@ func load(tree fs.FS) *site {
 func (s *site) register(mux *http.ServeMux, images func() []string) {
 	mux.HandleFunc("GET /{$}", s.page(indexPage, noDevices, images))
 	// One page for every name: its script reads the name from the address.
-	mux.HandleFunc("GET /watch/{name}", s.page(watchPage, noDevices, images))
+	mux.HandleFunc("GET /watch/{name}", s.watch(images))
 	mux.HandleFunc("GET /studio/{name}", s.page(studioPage, noDevices, images))
 	mux.HandleFunc("GET /publish/{name}", s.page(publishPage, liveDevices, images))
 	mux.HandleFunc("GET /assets/{name}", s.asset)
@@ -111,7 +111,19 @@ func (s *site) register(mux *http.ServeMux, images func() []string) {
 // page makes the handler of one page, which may use these devices.
 func (s *site) page(name, devices string, images func() []string) http.HandlerFunc {
 	f := s.files[name]
-	if f == nil {
+	return pageOf(f != nil, func(*http.Request) *file { return f }, devices, images)
+}
+
+// watch makes the handler of the watch pages, which differ by stream in what other sites show of them.
+func (s *site) watch(images func() []string) http.HandlerFunc {
+	f := s.files[watchPage]
+	each := &shared{page: f, made: map[string]*file{}}
+	return pageOf(f != nil, each.of, noDevices, images)
+}
+
+// pageOf makes the handler of pages, which were built or not.
+func pageOf(there bool, of func(*http.Request) *file, devices string, images func() []string) http.HandlerFunc {
+	if !there {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
 			http.Error(w, notBuilt, http.StatusServiceUnavailable)
@@ -123,7 +135,7 @@ func (s *site) page(name, devices string, images func() []string) http.HandlerFu
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Permissions-Policy", devices)
-		f.serve(w, r, cachePage)
+		of(r).serve(w, r, cachePage)
 	}
 }
 

@@ -6,6 +6,8 @@ export interface Likes {
   sound: { readonly name: string; readonly language: string } | null;
   /** The lines of the picture chosen last; null for automatic. */
   lines: number | null;
+  /** Its bit rate, for shows that have several of as many lines; bit/s, null when it is not known. */
+  rate: number | null;
 }
 
 /** The name under which they are kept. */
@@ -13,12 +15,13 @@ const keptAs = 'pushcart.watch';
 
 /** Reads what was kept; what is nothing is passed over. */
 export function readLikes(text: string | null): Likes {
-  const likes: Likes = { sound: null, lines: null };
+  const likes: Likes = { sound: null, lines: null, rate: null };
   try {
     const value: unknown = JSON.parse(text ?? '');
     if (typeof value !== 'object' || value === null) return likes;
-    const { sound, lines } = value as Record<string, unknown>;
+    const { sound, lines, rate } = value as Record<string, unknown>;
     if (typeof lines === 'number' && lines > 0) likes.lines = lines;
+    if (likes.lines !== null && typeof rate === 'number' && rate > 0) likes.rate = rate;
     if (typeof sound === 'object' && sound !== null) {
       const { name, language } = sound as Record<string, unknown>;
       if (typeof name === 'string' && typeof language === 'string') likes.sound = { name, language };
@@ -49,10 +52,16 @@ export function soundFor(sounds: readonly Sound[], liked: Likes['sound'], langua
   return null;
 }
 
-/** The size for a viewer: the largest that has no more lines than are liked, else the smallest; null for automatic. */
-export function sizeFor(sizes: readonly Size[], lines: number | null): Size | null {
+/**
+ * The size for a viewer: the largest that has no more lines than are liked, of several with as many the one with the most alike bit
+ * rate; else the smallest; null for automatic.
+ */
+export function sizeFor(sizes: readonly Size[], { lines, rate }: Pick<Likes, 'lines' | 'rate'>): Size | null {
   if (lines === null || sizes.length < 2) return null;
-  return sizes.find((size) => size.lines <= lines) ?? sizes.at(-1) ?? null;
+  const largest = sizes.find((size) => size.lines <= lines);
+  if (!largest || rate === null) return largest ?? sizes.at(-1) ?? null;
+  const off = ({ bitrate }: Size) => Math.abs(Math.log(bitrate / rate));
+  return sizes.filter((size) => size.lines === largest.lines).reduce((best, size) => (off(size) < off(best) ? size : best));
 }
 
 /** What a sound is called: its name, else its language in the viewer's words, else its number. */
@@ -66,12 +75,28 @@ export function soundName({ id, name, language }: Sound, lang: string, unnamed: 
   return unnamed(id + 1);
 }
 
-/** What sizes are called: by their lines, and by their bit rate, too, where two have the same. */
-export function sizeName(size: Size, sizes: readonly Size[]): string {
-  const rate = `${(size.bitrate / 1e6).toFixed(1)} Mbit/s`;
-  if (size.lines === 0) return rate;
-  const twin = sizes.some((other) => other !== size && other.lines === size.lines);
-  return twin ? `${size.lines}p · ${rate}` : `${size.lines}p`;
+/** From this many pictures in a second on, people say how many; 25 and 30 go without saying. */
+const smooth = 47;
+
+/** By what people know a size; '' when its lines are not known. */
+function shortName({ lines, frames }: Size): string {
+  if (lines === 0) return '';
+  return frames >= smooth ? `${lines}p${Math.round(frames)}` : `${lines}p`;
+}
+
+/**
+ * What sizes are called: by their lines, and by their codec or their bit rate, too, where two have the same. original words the host's own
+ * picture among those that are made of it.
+ */
+export function sizeName(size: Size, sizes: readonly Size[], original: (name: string) => string): string {
+  const marked = ({ original }: Size) => original && sizes.some((other) => !other.original);
+  const rate = size.bitrate < 1e6 ? `${Math.round(size.bitrate / 1000)} kbit/s` : `${(size.bitrate / 1e6).toFixed(1)} Mbit/s`;
+  const name = shortName(size);
+  if (name === '') return marked(size) ? original(rate) : rate;
+  const twins = sizes.filter((other) => other !== size && shortName(other) === name && marked(other) === marked(size));
+  const byCodec = size.codec !== '' && twins.every(({ codec }) => codec !== size.codec);
+  const full = twins.length === 0 ? name : `${name} · ${byCodec ? size.codec : rate}`;
+  return marked(size) ? original(full) : full;
 }
 
 /** Choices brings what a viewer likes to each source of a player, and keeps what the viewer chooses. */
@@ -99,7 +124,7 @@ export class Choices {
     this.settled = source;
     const sound = source.sounds.length > 1 ? soundFor(source.sounds, this.likes.sound, this.languages) : null;
     if (sound) source.sound = sound.id;
-    const size = sizeFor(source.sizes, this.likes.lines);
+    const size = sizeFor(source.sizes, this.likes);
     if (size) source.size = size.id;
   }
 
@@ -116,6 +141,7 @@ export class Choices {
   chooseSize(source: Source, id: number | null): void {
     const size = source.sizes.find((one) => one.id === id);
     this.likes.lines = size && size.lines > 0 ? size.lines : null;
+    this.likes.rate = this.likes.lines === null ? null : (size?.bitrate ?? null);
     source.size = size?.id ?? null;
     this.save();
   }

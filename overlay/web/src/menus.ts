@@ -48,7 +48,7 @@ export class Menus {
     fill(this.sounds, sounds.map((sound) => [String(sound.id), soundName(sound, lang, strings.soundNumber)]), String(source.sound));
     fill(
       this.sizes,
-      [['', strings.automatic], ...sizes.map((size) => [String(size.id), sizeName(size, sizes)] as const)],
+      [['', strings.automatic], ...sizes.map((size) => [String(size.id), sizeName(size, sizes, strings.original)] as const)],
       source.size === null ? '' : String(source.size),
     );
     element('sounds-label', HTMLElement).hidden = sounds.length < 2;

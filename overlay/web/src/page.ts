@@ -40,7 +40,10 @@ function main(): void {
 
   const stage = element('stage', HTMLElement);
   const video = element('video', HTMLVideoElement);
-  const player = new Player(video, new URL(`/live/${encodeURIComponent(name)}/index.m3u8`, location.href).href);
+  const show = `/live/${encodeURIComponent(name)}`;
+  // A recent picture until the first one plays. Streams of which nothing is made have none: then there is nothing to see yet.
+  video.poster = `${show}/poster.jpg`;
+  const player = new Player(video, new URL(`${show}/index.m3u8`, location.href).href);
   const status = new Status(stage, element('headline', HTMLElement), element('detail', HTMLElement), strings);
   const controls = new Controls(stage, video, player, strings);
   const cards = new ShowCards(video, element('overlay', HTMLElement), viewer);

@@ -20,6 +20,8 @@ const tailAfter = 3;
 const startWithin = 20;
 /** After a stall playback waits for this much media, or for as long as the stream's distance if that is less; s. */
 const refill = 1.2;
+/** At the start, too, but for no longer than this; s. */
+const fillWithin = 1.5;
 /** Started behind by more than this, playback moves up at once, as nobody has seen anything yet; s. */
 const startAt = 0.5;
 /** Behind by more than this, the viewer is offered the way back; s. */
@@ -63,6 +65,8 @@ export class Player {
   private advancedAt = 0;
   /** Since when playback stands still; 0 while it moves. All moments are performance.now(). */
   private stalledAt = 0;
+  /** Since when the beginning waits for more than the first parts; 0 when it does not. */
+  private fillingAt = 0;
   private hostGone = false;
   private lastTime = 0;
   /** When playback last moved, or had no reason to. */
@@ -190,7 +194,7 @@ export class Player {
   private fresh(): void {
     this.begun = this.closed = this.blocked = this.hostGone = false;
     this.advancedAt = this.movedAt = performance.now();
-    this.stalledAt = 0;
+    this.stalledAt = this.fillingAt = 0;
     this.lastTime = 0;
     this.video.playbackRate = 1;
   }
@@ -306,7 +310,9 @@ export class Player {
 
   /** Playback came to a stop for want of media. */
   private stopped(): void {
-    if (!this.begun || this.stalledAt > 0 || this.video.seeking || this.video.paused || this.closed) return;
+    if (!this.begun || this.stalledAt > 0 || this.fillingAt > 0 || this.video.seeking || this.video.paused || this.closed) return;
+    // By the time that it is told, it may be over: Chromium does so as it begins to play while the first parts come in.
+    if (this.video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA) return;
     this.stalledAt = performance.now();
     this.hostGone = false;
     // Held until there is enough in front again: else the first new part would play at once, and the second come late.
@@ -319,6 +325,7 @@ export class Player {
     if (this.begun || paused || seeking || readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
     this.begun = true;
     this.moveUp();
+    this.fill();
     this.settle();
   }
 
@@ -328,6 +335,16 @@ export class Player {
     const behind = this.governor.behind(timing);
     const spare = this.ahead() - (this.governor.target(timing) ?? refill);
     if (behind > startAt && spare > 0) this.video.currentTime += Math.min(behind, spare);
+  }
+
+  /**
+   * Lets some more come in before playback moves: the first part is there at once, the ones behind it come one by one, and where the
+   * stream's distance is long they are many.
+   */
+  private fill(): void {
+    if (this.closed || this.enough(this.timing())) return;
+    this.fillingAt = performance.now();
+    this.video.playbackRate = 0;
   }
 
   // The clock.
@@ -344,6 +361,7 @@ export class Player {
     }
     this.lastTime = this.video.currentTime;
     if (this.stalledAt > 0) this.hold(timing, now);
+    else if (this.fillingAt > 0) this.filled(timing, now);
     else if (this.begun && !this.video.paused) this.steer(timing, seconds);
     this.settle();
     this.guard(timing, now);
@@ -361,8 +379,19 @@ export class Player {
       }
       return;
     }
-    const enough = Math.min(refill, timing.holdBack ?? refill);
-    if (this.closed || this.ahead() >= enough) this.video.playbackRate = 1;
+    if (this.closed || this.enough(timing)) this.video.playbackRate = 1;
+  }
+
+  /** Ends the wait at the beginning. */
+  private filled(timing: Timing, now: number): void {
+    if (!this.closed && !this.enough(timing) && now - this.fillingAt < fillWithin * 1000) return;
+    this.fillingAt = 0;
+    this.video.playbackRate = 1;
+  }
+
+  /** Whether there is enough media in front to go on with. */
+  private enough({ holdBack }: Timing): boolean {
+    return this.ahead() >= Math.min(refill, holdBack ?? refill);
   }
 
   private steer(timing: Timing, seconds: number): void {

@@ -16,6 +16,12 @@ export interface Size {
   readonly lines: number;
   /** bit/s */
   readonly bitrate: number;
+  /** Pictures in a second; 0 when it is not known. */
+  readonly frames: number;
+  /** What the pictures are coded in, as people call it; '' when it is not known. */
+  readonly codec: string;
+  /** It is what the host sends; the others are made of that. */
+  readonly original: boolean;
 }
 
 /** What a source tells its player. */

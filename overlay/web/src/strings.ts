@@ -28,6 +28,7 @@ export interface Strings {
   readonly soundNumber: (n: number) => string;
   readonly size: string;
   readonly automatic: string;
+  readonly original: (name: string) => string;
   readonly goLive: string;
   readonly goLiveMore: string;
   readonly streamName: string;
@@ -63,6 +64,7 @@ const en: Strings = {
   soundNumber: (n) => `Sound ${n}`,
   size: 'Quality',
   automatic: 'Auto',
+  original: (name) => `${name} source`,
   goLive: 'Go live',
   goLiveMore: 'With the camera of this device. You need a stream key.',
   streamName: 'Name of the stream',
@@ -98,6 +100,7 @@ const zh: Strings = {
   soundNumber: (n) => `音轨 ${n}`,
   size: '画质',
   automatic: '自动',
+  original: (name) => `${name} 原画`,
   goLive: '开始直播',
   goLiveMore: '使用此设备的摄像头，需要推流密钥。',
   streamName: '直播名称',
@@ -133,6 +136,7 @@ const es: Strings = {
   soundNumber: (n) => `Sonido ${n}`,
   size: 'Calidad',
   automatic: 'Automática',
+  original: (name) => `${name} original`,
   goLive: 'Emitir',
   goLiveMore: 'Con la cámara de este dispositivo. Hace falta una clave de emisión.',
   streamName: 'Nombre de la emisión',

@@ -30,7 +30,7 @@ export const screenshots = process.env.PUSHCART_SCREENSHOTS ?? (await mkdtemp(jo
 
 /**
  * Opens a page and returns it with a list that collects its complaints: console errors, exceptions, violated policies.
- * Answers of 404 and 503 for playlists are no complaint: they are how a stream that is not there looks.
+ * Answers of 404 and 503 for playlists and posters are no complaint: they are how a stream that is not there looks.
  */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', ...options });
@@ -38,7 +38,7 @@ export async function open(browser, url, options = {}) {
   const complaints = [];
   page.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
-    const expected = /status of (404|503)/.test(message.text()) && message.location().url.includes('.m3u8');
+    const expected = /status of (404|503)/.test(message.text()) && /\.m3u8|\/poster\.jpg/.test(message.location().url);
     if (!expected) complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
   });
   page.on('pageerror', (error) => complaints.push(`exception: ${error.message}`));

@@ -7,12 +7,14 @@ import { createServer } from 'node:http';
 import { extname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { launch, open, reach } from './browser.mjs';
+import { launch, open, play, reach, stats } from './browser.mjs';
 import { film } from './film.mjs';
 import { load } from './load.mjs';
+import { Rungs } from './rungs.mjs';
 import { tone } from './tone.mjs';
 
 const { Choices, readLikes, sizeFor, sizeName, soundFor, soundName } = await load('src/choices');
+const { behindOriginal, codecName, gapAhead, isOriginal, isStuck, sizesOf, wayAround } = await load('src/levels');
 
 const sounds = [
   { id: 0, name: 'Original', language: 'zh-Hans' },
@@ -21,11 +23,8 @@ const sounds = [
   { id: 3, name: 'Commentary', language: 'en' },
   { id: 4, name: '', language: '' },
 ];
-const sizes = [
-  { id: 2, lines: 720, bitrate: 2_500_000 },
-  { id: 1, lines: 360, bitrate: 700_000 },
-  { id: 0, lines: 180, bitrate: 200_000 },
-];
+const size = (id, lines, bitrate, rest = {}) => ({ id, lines, bitrate, frames: 30, codec: 'H.264', original: false, ...rest });
+const sizes = [size(2, 720, 2_500_000), size(1, 360, 700_000), size(0, 180, 200_000)];
 
 describe('choices', () => {
   test('the sound is the one liked, else one in a language of the viewer, else the stream’s', () => {
@@ -42,24 +41,128 @@ describe('choices', () => {
   });
 
   test('the size is the largest that is no larger than the one liked', () => {
-    const lines = (liked) => sizeFor(sizes, liked)?.lines ?? null;
+    const lines = (liked) => sizeFor(sizes, { lines: liked, rate: null })?.lines ?? null;
     assert.deepEqual([null, 1080, 720, 540, 180, 90].map(lines), [null, 720, 720, 360, 180, 180]);
-    assert.equal(sizeFor(sizes.slice(0, 1), 720), null);
+    assert.equal(sizeFor(sizes.slice(0, 1), { lines: 720, rate: 1 }), null);
+    // Of several with as many lines, the one of the bit rate that is most alike; the rate says nothing of others.
+    const twins = [size(3, 720, 4_000_000), ...sizes, size(4, 720, 900_000)].sort((a, b) => b.lines - a.lines || b.bitrate - a.bitrate);
+    const id = (rate, lines = 720) => sizeFor(twins, { lines, rate }).id;
+    assert.deepEqual([null, 9_000_000, 4_100_000, 2_700_000, 1_000_000, 1].map((rate) => id(rate)), [3, 3, 3, 2, 4, 4]);
+    assert.equal(id(4_000_000, 500), 1);
+    assert.equal(id(4_000_000, 90), 0);
   });
 
   test('everything has a name', () => {
     const name = (sound, lang) => soundName(sound, lang, (n) => `Sound ${n}`);
     assert.deepEqual(sounds.map((sound) => name(sound, 'en')), ['Original', 'English', 'Brazilian Portuguese', 'Commentary', 'Sound 5']);
     assert.equal(name({ id: 0, name: '', language: 'x!' }, 'en'), 'x!');
-    assert.deepEqual(sizes.map((size) => sizeName(size, sizes)), ['720p', '360p', '180p']);
-    const twins = [sizes[0], { id: 3, lines: 720, bitrate: 1_000_000 }, { id: 4, lines: 0, bitrate: 300_000 }];
-    assert.deepEqual(twins.map((size) => sizeName(size, twins)), ['720p · 2.5 Mbit/s', '720p · 1.0 Mbit/s', '0.3 Mbit/s']);
+    const names = (list) => list.map((one) => sizeName(one, list, (name) => `${name} source`));
+    assert.deepEqual(names(sizes), ['720p', '360p', '180p']);
+    assert.deepEqual(names([sizes[0], size(3, 720, 1_000_000), size(4, 0, 300_000)]), ['720p · 2.5 Mbit/s', '720p · 1.0 Mbit/s', '300 kbit/s']);
+    // The host's own is told from what is made of it; where nothing is, there is nothing to tell.
+    const own = { original: true };
+    assert.deepEqual(names([size(0, 1080, 6e6, own), ...sizes]), ['1080p source', '720p', '360p', '180p']);
+    assert.deepEqual(names([size(0, 720, 6e6, own), ...sizes]), ['720p source', '720p', '360p', '180p']);
+    assert.deepEqual(names([size(0, 1080, 6e6, own), size(1, 720, 2e6, own)]), ['1080p', '720p']);
+    assert.deepEqual(names([size(0, 0, 6e6, own), size(1, 720, 2e6)]), ['6.0 Mbit/s source', '720p']);
+    // Many pictures in a second are worth a word.
+    const fast = [60, 59.94, 50, 48, 47.95, 46, 30, 0].map((frames, id) => size(id, 1000 - id, 1e6, { frames }));
+    assert.deepEqual(names(fast), ['1000p60', '999p60', '998p50', '997p48', '996p48', '995p', '994p', '993p']);
+    assert.deepEqual(names([size(0, 720, 3e6, { frames: 60 }), sizes[0]]), ['720p60', '720p']);
+    // Twins of different codecs are told apart by them.
+    const hevc = { codec: 'HEVC' };
+    assert.deepEqual(names([size(3, 720, 2e6, hevc), sizes[0]]), ['720p · HEVC', '720p · H.264']);
+    assert.deepEqual(names([size(3, 720, 2e6, hevc), size(4, 720, 1e6, hevc), sizes[0]]), ['720p · 2.0 Mbit/s', '720p · 1.0 Mbit/s', '720p · H.264']);
+    assert.deepEqual(names([size(3, 720, 2e6, { codec: '' }), sizes[0]]), ['720p · 2.0 Mbit/s', '720p · H.264']);
+  });
+
+  test('levels become sizes, by the shorter side', () => {
+    const level = (uri, width, height, rest = {}) => ({
+      ...{ uri: `http://h/live/show/${uri}.m3u8`, width, height, bitrate: 1e6, frameRate: 30, videoCodec: 'avc1.64001f', loadError: 0 },
+      ...rest,
+    });
+    const levels = [
+      level('240p', 426, 240),
+      level('480p-hevc', 480, 854, { videoCodec: 'hvc1.1.6.L93.B0', bitrate: 8e5 }),
+      level('480p', 480, 854, { bitrate: 9e5 }),
+      level('480p', 480, 854, { bitrate: 12e5 }), // with other sound
+      level('video', 1080, 1920, { bitrate: 6e6, frameRate: 59.94 }),
+      level('odd', 0, 0, { videoCodec: undefined, frameRate: NaN, bitrate: 5e5 }),
+    ];
+    assert.deepEqual(sizesOf(levels), [
+      { id: 4, lines: 1080, bitrate: 6e6, frames: 59.94, codec: 'H.264', original: true },
+      { id: 2, lines: 480, bitrate: 9e5, frames: 30, codec: 'H.264', original: false },
+      { id: 1, lines: 480, bitrate: 8e5, frames: 30, codec: 'HEVC', original: false },
+      { id: 0, lines: 240, bitrate: 1e6, frames: 30, codec: 'H.264', original: false },
+      { id: 5, lines: 0, bitrate: 5e5, frames: 0, codec: '', original: false },
+    ]);
+    const codecs = ['avc1.42c01e', 'avc3.64001f', 'hev1.1.6.L93.B0', 'av01.0.04M.08', 'vp09.00.10.08', 'mp4a.40.2', '', undefined];
+    assert.deepEqual(codecs.map(codecName), ['H.264', 'H.264', 'HEVC', 'AV1', 'VP9', '', '', '']);
+    const originals = ['video', 'video-2', 'video.m3u8?token=1', '720p', 'audio-64k', 'videos', 'myvideo', 'video-hd'];
+    assert.deepEqual(
+      originals.map((name) => isOriginal(`http://h/live/x/${name.includes('.') ? name : `${name}.m3u8`}`)),
+      [true, true, true, false, false, false, false, false],
+    );
+    assert.ok(!isOriginal('http://h/live/video.m3u8/480p.m3u8'));
+  });
+
+  test('a gap counts when playback has it in front', () => {
+    const part = (end, gap = false) => ({ end, gap });
+    const segment = (end, gap, tag = gap) => ({ end, gap, tagList: tag ? [['INF', '1'], ['GAP']] : [['INF', '1']] });
+    const found = (partList, fragments, from) => gapAhead({ partList, fragments }, from);
+    assert.ok(found([part(1), part(1.2, true), part(1.4)], [], 1));
+    assert.ok(!found([part(1), part(1.2, true), part(1.4)], [], 1.2), 'it lies behind');
+    assert.ok(!found([part(1), part(1.2, true), part(1.4)], [], 1.18), 'as good as behind');
+    assert.ok(!found([part(1), part(1.2)], [], 0));
+    assert.ok(found(null, [segment(2, true), segment(4, false)], 1));
+    assert.ok(!found(null, [segment(2, true), segment(4, false)], 2));
+    assert.ok(!found(null, [segment(2, true, false)], 1), 'hls.js gave it up; the playlist has it');
+    assert.ok(!found(null, [], 0));
+  });
+
+  test('a rendition that stands still while the host goes on is stuck', () => {
+    const details = (msn, part, reports, rest = {}) => ({
+      ...{ advanced: false, partTarget: 0.2, targetduration: 3, averagetargetduration: 2, lastPartSn: msn, lastPartIndex: part },
+      ...{ renditionReports: reports, ...rest },
+    });
+    const own = (msn, part) => ({ URI: '../show/video.m3u8?a=1', 'LAST-MSN': String(msn), ...(part === undefined ? {} : { 'LAST-PART': String(part) }) });
+    const near = (value, wanted) => assert.ok(Math.abs(value - wanted) < 1e-9, `${value}, not ${wanted}`);
+    near(behindOriginal(details(10, 3, [own(10, 5)])), 0.4);
+    near(behindOriginal(details(10, 9, [own(11, 1)])), 0.4);
+    near(behindOriginal(details(10, 9, [own(11, 1)], { averagetargetduration: undefined })), 1.4);
+    near(behindOriginal(details(10, 0, [own(12)])), 4);
+    near(behindOriginal(details(10, 3, [own(9, 0)])), 0);
+    near(behindOriginal(details(10, 3, [{ ...own(20, 0), URI: '480p.m3u8' }])), 0);
+    near(behindOriginal(details(10, 3, [{ URI: 'video.m3u8' }])), 0);
+    near(behindOriginal(details(10, 3, undefined)), 0);
+    assert.ok(isStuck(details(10, 3, [own(10, 8)])));
+    assert.ok(!isStuck(details(10, 3, [own(10, 5)])), 'no more than a ladder is behind anyway');
+    assert.ok(!isStuck(details(10, 3, [own(10, 8)], { advanced: true })), 'it is late, but it comes');
+    assert.ok(!isStuck(details(10, 3, [own(10, 3)])), 'the host is gone, too');
+  });
+
+  test('the way around a gap is the host’s own picture, where the network carries it', () => {
+    const level = (name, bitrate, loadError = 0) => ({ uri: `http://h/live/show/${name}.m3u8`, bitrate, loadError });
+    const levels = [level('240p', 4e5), level('480p', 1e6), level('720p', 2e6), level('video', 4e6)];
+    assert.equal(wayAround(levels, 2, 8e6), 3);
+    assert.equal(wayAround(levels, 2, 4e6), 1, 'of the others the best that fits');
+    assert.equal(wayAround(levels, 2, 1e5), 0, 'nothing fits: the smallest');
+    assert.equal(wayAround(levels, 0, 1e5), 1);
+    assert.equal(wayAround(levels, 3, 8e6), 2);
+    const failed = [level('240p', 4e5, 1), level('480p', 1e6), level('480p', 12e5), level('video', 4e6, 1)];
+    assert.equal(wayAround(failed, 1, 8e6), -1, 'the same pictures with other sound have the same gap');
+    assert.equal(wayAround(failed, 3, 8e6), 2);
+    assert.equal(wayAround([level('video', 4e6)], 0, 8e6), -1);
+    assert.equal(wayAround([], 0, 8e6), -1);
   });
 
   test('what was kept is read with care', () => {
-    assert.deepEqual(readLikes('{"sound":{"name":"a","language":"b"},"lines":720}'), { sound: { name: 'a', language: 'b' }, lines: 720 });
-    for (const text of [null, '', '[', 'null', '3', '{"sound":3,"lines":"x"}', '{"sound":{"name":3},"lines":-1}']) {
-      assert.deepEqual(readLikes(text), { sound: null, lines: null }, text);
+    const sound = { name: 'a', language: 'b' };
+    assert.deepEqual(readLikes('{"sound":{"name":"a","language":"b"},"lines":720}'), { sound, lines: 720, rate: null });
+    assert.deepEqual(readLikes('{"sound":null,"lines":720,"rate":9e5}'), { sound: null, lines: 720, rate: 9e5 });
+    assert.deepEqual(readLikes('{"lines":720,"rate":0}'), { sound: null, lines: 720, rate: null });
+    for (const text of [null, '', '[', 'null', '3', '{"sound":3,"lines":"x"}', '{"sound":{"name":3},"lines":-1}', '{"rate":9e5}']) {
+      assert.deepEqual(readLikes(text), { sound: null, lines: null, rate: null }, text);
     }
   });
 
@@ -140,7 +243,7 @@ async function origin() {
   };
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://h').pathname;
-    if (path.startsWith('/live/show/')) {
+    if (path.startsWith('/live/show/') && !path.endsWith('.jpg')) {
       asked.push(path.slice('/live/show/'.length));
       const type = path.endsWith('.m3u8') ? 'application/vnd.apple.mpegurl' : 'video/mp4';
       response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(media(asked.at(-1)));
@@ -159,7 +262,7 @@ async function origin() {
   return { url: `http://127.0.0.1:${server.address().port}/watch/show`, asked, stop };
 }
 
-describe('the watch page with several of both', { timeout: 120000 }, () => {
+describe('the watch page with several of both', { timeout: 120000, concurrency: 4 }, () => {
   let browser;
 
   before(async () => {
@@ -215,6 +318,55 @@ describe('the watch page with several of both', { timeout: 120000 }, () => {
     await page.goto(url);
     await reach(page, 'playing');
     for (const id of ['sounds', 'sizes']) assert.ok(await page.locator(`#${id}`).isHidden(), id);
+    await close();
+  });
+
+  /** Waits for the lines of the picture. */
+  const lines = (page, count) => page.waitForFunction((n) => window.pushcart.height === n, count, { timeout: 30000, polling: 50 });
+  const chosen = (page) => page.locator('#sizes').evaluate((one) => one.selectedOptions[0].text);
+
+  test('changes among the qualities of a ladder without a stall', async (t) => {
+    const rungs = await Rungs.start(90);
+    t.after(() => rungs.stop());
+    const { page, complaints, close } = await open(browser, rungs.url);
+    assert.equal(await page.locator('#video').getAttribute('poster'), '/live/show/poster.jpg');
+    await reach(page, 'playing');
+    // Sound alone is no quality of the picture.
+    assert.deepEqual(await page.locator('#sizes option').allTextContents(), ['Auto', '270p source', '180p']);
+    await play(page, 2);
+    const { stalls } = await stats(page);
+    for (const [label, count] of [['180p', 180], ['270p source', 270], ['180p', 180], ['Auto', 270]]) {
+      await page.selectOption('#sizes', { label });
+      await lines(page, count);
+      await play(page, 1);
+    }
+    const seen = await stats(page);
+    assert.deepEqual([seen.stalls - stalls, seen.absences, seen.fatalErrors, seen.opened], [0, 0, 0, 1], JSON.stringify(seen));
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test('goes around the gap of a quality without a stall, and comes back to the one that was chosen', async (t) => {
+    const rungs = await Rungs.start(90);
+    t.after(() => rungs.stop());
+    const { page, complaints, close } = await open(browser, rungs.url);
+    await reach(page, 'playing');
+    await page.selectOption('#sizes', { label: '180p' });
+    await lines(page, 180);
+    await play(page, 2);
+    const { stalls } = await stats(page);
+    rungs.fail(4);
+    await lines(page, 270);
+    assert.equal(await chosen(page), '180p');
+    await play(page, 4);
+    let seen = await stats(page);
+    assert.deepEqual([seen.stalls - stalls, seen.absences, seen.fatalErrors], [0, 0, 0], JSON.stringify(seen));
+    await lines(page, 180);
+    await play(page, 2);
+    seen = await stats(page);
+    assert.deepEqual([seen.stalls - stalls, seen.absences, seen.fatalErrors, seen.opened], [0, 0, 0, 1], JSON.stringify(seen));
+    assert.equal(await chosen(page), '180p');
+    assert.deepEqual(complaints, []);
     await close();
   });
 });

@@ -5,7 +5,7 @@ export { ServerClock } from '../src/studio/clock';
 export { Commands, sentence } from '../src/studio/commands';
 export { Feed } from '../src/studio/feed';
 export { regions, toCard, toForm } from '../src/studio/form';
-export { facts } from '../src/studio/health';
+export { facts, ladderState, rungState } from '../src/studio/health';
 export { command } from '../src/studio/keys';
 export { label, segments } from '../src/studio/labels';
 export { changes, diff, rebase, same } from '../src/studio/merge';

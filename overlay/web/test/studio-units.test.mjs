@@ -7,7 +7,7 @@ import { runnerImport } from 'vite';
 const parts = fileURLToPath(new URL('studio-parts.ts', import.meta.url));
 const { module: studio } = await runnerImport(parts, { configFile: false });
 const { Api, Commands, EventParser, Failure, Feed, ServerClock, Session, Store } = studio;
-const { aside, cardOf, cards, changes, command, diff, exported, facts, failure, idempotencyKey, label, landing, move } =
+const { aside, cardOf, cards, changes, command, diff, exported, facts, failure, idempotencyKey, label, ladderState, landing, move, rungState } =
   studio;
 const { readCards, rebase, regions, same, segments, sendable, sentence, streamName, studioStrings, times } = studio;
 const { toCard, toForm, tokenIn } = studio;
@@ -407,6 +407,27 @@ test('facts about a stream are those that are known', () => {
     'Comes by': 'rtmp',
   });
   assert.deepEqual(facts(null, { s, lang: 'en' }, 0), []);
+});
+
+test('a ladder and its rungs are said in words', () => {
+  const s = studioStrings('en');
+  const ladder = { name: 'mobile', mode: 'latency', state: 'running', backend: 'cpu', rungs: [], converts: ['Opus to AAC'] };
+  assert.equal(ladderState(ladder, s), 'Running · mobile for low latency · encoder cpu · Opus to AAC');
+  const full = { ...ladder, state: 'reduced', reason: 'The node is full.', converts: [] };
+  assert.equal(ladderState(full, s), 'Some are off · mobile for low latency · encoder cpu. The node is full.');
+  const converts = { name: '', mode: '', state: 'starting', rungs: [], converts: ['VP8 to H.264'] };
+  assert.equal(ladderState(converts, s), 'Starting · VP8 to H.264');
+  assert.equal(ladderState({ ...converts, state: 'odd' }, s), 'odd · VP8 to H.264');
+  const rung = { name: '480p', bitrate_bps: 900_000, measured_bps: 874_000, lag_seconds: 0.31, state: 'running' };
+  assert.equal(rungState(rung, s), '874 kbit/s, 0.3 s behind the source');
+  assert.equal(rungState({ ...rung, measured_bps: 0, lag_seconds: 0.04 }, s), '900 kbit/s');
+  assert.equal(rungState({ ...rung, state: 'off', reason: 'It did not keep up.' }, s), 'Off: It did not keep up.');
+  assert.equal(rungState({ ...rung, state: 'starting' }, s), 'Starting');
+  for (const lang of ['en', 'es', 'zh']) {
+    const words = studioStrings(lang);
+    for (const state of ['starting', 'running', 'reduced', 'failed', 'off']) assert.ok(words.ladderStates[state], `${lang}: ${state}`);
+    for (const mode of ['latency', 'quality']) assert.ok(words.ladderModes[mode], `${lang}: ${mode}`);
+  }
 });
 
 /** Answers fetch for as long as f runs; asked has what was asked for. */

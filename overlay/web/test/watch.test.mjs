@@ -44,7 +44,7 @@ describe('the watch page', { timeout: 300000 }, () => {
   });
 
   // Each has a stream and pages of its own, and does little but wait for its show to go on.
-  describe('beyond one undisturbed show', { concurrency: 3 }, () => {
+  describe('beyond one undisturbed show', { concurrency: 4 }, () => {
     test('survives the reconnect of a publisher', async () => {
       const { page, complaints, close } = await open(browser, node.watch('again'));
       const publisher = node.publish('again');
@@ -54,7 +54,7 @@ describe('the watch page', { timeout: 300000 }, () => {
       await reach(page, 'away');
       node.publish('again');
       await reach(page, 'playing');
-      await play(page, 8);
+      await play(page, 4);
       const seen = await stats(page);
       assert.equal(seen.absences, 1, JSON.stringify(seen));
       assert.ok(!seen.history.some(({ state }) => state === 'ended'), JSON.stringify(seen.history));
@@ -72,7 +72,7 @@ describe('the watch page', { timeout: 300000 }, () => {
       // The node ends the first connection.
       await first.gone;
       await until(page, () => window.pushcart.width === 854);
-      await play(page, 8);
+      await play(page, 4);
       const seen = await stats(page);
       assert.equal(seen.state, 'playing', JSON.stringify(seen));
       assert.deepEqual(complaints, []);
@@ -87,7 +87,7 @@ describe('the watch page', { timeout: 300000 }, () => {
         node.publish(name, kinds);
         const { page, complaints, close } = await open(browser, node.watch(name));
         await reach(page, 'playing');
-        await play(page, 5);
+        await play(page, 3);
         const seen = await stats(page);
         assert.equal(seen.fatalErrors, 0, `${name}: ${JSON.stringify(seen)}`);
         assert.equal(seen.width > 0, name === 'silent', `${name}: ${JSON.stringify(seen)}`);
@@ -107,7 +107,7 @@ describe('the watch page', { timeout: 300000 }, () => {
       const page = await context.newPage();
       await page.goto(node.watch('native'));
       await reach(page, 'playing');
-      await play(page, 5);
+      await play(page, 3);
       const seen = await stats(page);
       assert.equal(seen.width, 640, JSON.stringify(seen));
       await context.close();
@@ -119,6 +119,8 @@ describe('the watch page', { timeout: 300000 }, () => {
       const { page, complaints, close } = await open(browser, node.watch('phone'), phone);
       await reach(page, 'playing');
       await play(page, 2);
+      // A host that is slow to begin leaves the viewer behind for a moment, and the button says so in another form.
+      await until(page, () => document.querySelector('#live').dataset.behind === 'false');
       const fits = await page.evaluate(() => {
         const { scrollWidth, scrollHeight } = document.documentElement;
         const small = [...document.querySelectorAll('#play, #sound, #full, #live')]
@@ -192,7 +194,7 @@ describe('the watch page', { timeout: 300000 }, () => {
         node.publish('show');
         for (const viewer of [page, late.page]) {
           await reach(viewer, 'playing');
-          await play(viewer, 5);
+          await play(viewer, 3);
         }
         assert.deepEqual([...complaints, ...late.complaints], []);
       } finally {
@@ -215,7 +217,7 @@ describe('the watch page', { timeout: 300000 }, () => {
         await reach(page, 'waiting');
         node.publish('show');
         await reach(page, 'playing');
-        await play(page, 5);
+        await play(page, 3);
         assert.equal((await stats(page)).muted, true);
         // A server that is not there cannot but be complained of.
         assert.deepEqual(complaints.filter((what) => !what.includes('net::ERR_')), []);

@@ -1,7 +1,7 @@
 import { Children, h, write } from './dom';
 import { commandButton, everySecond, type Studio } from './studio';
 import { clockText, timeOfDay } from './times';
-import type { StreamInfo } from './types';
+import type { LadderInfo, RungInfo, StreamInfo } from './types';
 
 /** How often the stream's state is read while somebody looks; ms. */
 const refreshEvery = 2000;
@@ -49,11 +49,56 @@ export function facts(info: StreamInfo | null, { s, lang }: Pick<Studio, 's' | '
   return all.filter(({ words }) => words !== '');
 }
 
+/** How a ladder does, in a line: its state, what it is for, and what encodes it; the node's reason where it has one. */
+export function ladderState(ladder: LadderInfo, s: Studio['s']): string {
+  const about = [
+    [ladder.name, s.ladderModes[ladder.mode]].filter(Boolean).join(' '),
+    ladder.backend === undefined ? '' : s.encoder(ladder.backend),
+    ladder.converts.join(', '),
+  ];
+  const words = [s.ladderStates[ladder.state] ?? ladder.state, ...about.filter(Boolean)].join(' · ');
+  return ladder.reason ? `${words}. ${ladder.reason}` : words;
+}
+
+/** How a rung does: its bit rate and how late it is, or why there is none. */
+export function rungState(rung: RungInfo, s: Studio['s']): string {
+  const state = s.ladderStates[rung.state] ?? rung.state;
+  if (rung.state !== 'running') return rung.reason ? `${state}: ${rung.reason}` : state;
+  return [
+    rate(rung.measured_bps || rung.bitrate_bps),
+    rung.lag_seconds >= 0.05 ? s.behindSource(rung.lag_seconds.toFixed(1)) : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** FactList is a list of facts that changes in place. */
+class FactList {
+  readonly el = h('dl', { class: 'facts' });
+  private readonly pairs = new Children<{ el: HTMLElement; value: HTMLElement }>(this.el);
+
+  set(facts: readonly Fact[]): void {
+    this.pairs.set(
+      facts.map(({ label }) => label),
+      (label) => {
+        const value = h('dd');
+        return { el: h('div', {}, h('dt', { text: label }), value), value };
+      },
+    );
+    for (const { label, words } of facts) {
+      const pair = this.pairs.get(label);
+      if (pair) write(pair.value, words);
+    }
+  }
+}
+
 /** Health reads how the stream is doing and says it, with what could be done better. */
 export class Health {
   private info: StreamInfo | null = null;
-  private readonly list = h('dl', { class: 'facts' });
-  private readonly pairs = new Children<{ el: HTMLElement; value: HTMLElement }>(this.list);
+  private readonly list = new FactList();
+  private readonly ladder = h('div', { class: 'ladder', attributes: { hidden: '' } });
+  private readonly ladderWords = h('p', { class: 'state' });
+  private readonly rungs = new FactList();
   private readonly state = h('p', { class: 'state' });
   private readonly advice = h('ul', { class: 'advice', attributes: { 'aria-live': 'polite' } });
   private readonly inBand: HTMLButtonElement;
@@ -77,12 +122,14 @@ export class Health {
       h('h2', { text: s.streamTab }),
       this.state,
       this.advice,
-      this.list,
+      this.list.el,
+      this.ladder,
       watch,
       h('h3', { text: s.inBandTitle }),
       this.inBand,
       this.refusal,
     );
+    this.ladder.append(h('h3', { text: s.ladder }), this.ladderWords, this.rungs.el);
     store.onchange(() => this.updateInBand());
     document.addEventListener('visibilitychange', () => void this.refresh());
     setInterval(() => void this.refresh(), refreshEvery);
@@ -112,18 +159,8 @@ export class Health {
     const { studio, info } = this;
     const { s, clock } = studio;
     const now = clock.now();
-    const said = facts(info, studio, now);
-    this.pairs.set(
-      said.map(({ label }) => label),
-      (label) => {
-        const value = h('dd');
-        return { el: h('div', {}, h('dt', { text: label }), value), value };
-      },
-    );
-    for (const { label, words } of said) {
-      const pair = this.pairs.get(label);
-      if (pair) write(pair.value, words);
-    }
+    this.list.set(facts(info, studio, now));
+    this.updateLadder(info?.ladder);
     write(this.state, this.words(now));
     this.state.dataset['state'] = info?.state ?? 'none';
     const advice = info?.advice ?? [];
@@ -132,6 +169,16 @@ export class Health {
     write(this.signal, info ? `${this.short()} · ${s.watching(info.viewers)}` : s.notLive);
     this.signal.dataset['state'] = info?.state ?? 'none';
     this.signal.dataset['advice'] = String(advice.length > 0);
+  }
+
+  /** Tells what is made of the stream; nothing where nothing is. */
+  private updateLadder(ladder: LadderInfo | undefined): void {
+    const { s } = this.studio;
+    this.ladder.hidden = ladder === undefined;
+    if (ladder === undefined) return;
+    write(this.ladderWords, ladderState(ladder, s));
+    this.ladderWords.dataset['ladder'] = ladder.state;
+    this.rungs.set(ladder.rungs.map((rung) => ({ label: rung.name, words: rungState(rung, s) })));
   }
 
   private short(): string {

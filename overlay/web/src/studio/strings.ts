@@ -255,6 +255,12 @@ export interface StudioStrings {
   readonly since: string;
   readonly protocol: string;
   readonly none: string;
+  readonly ladder: string;
+  /** The states of a ladder and of its rungs, by the node's words for them. */
+  readonly ladderStates: Readonly<Record<string, string>>;
+  readonly ladderModes: Readonly<Record<string, string>>;
+  readonly encoder: (backend: string) => string;
+  readonly behindSource: (seconds: string) => string;
   readonly watchPage: string;
   readonly inBandTitle: string;
   readonly inBand: string;

@@ -149,4 +149,27 @@ export interface StreamInfo {
   }[];
   readonly drops: Readonly<Record<string, number>>;
   readonly advice: readonly string[];
+  readonly ladder?: LadderInfo;
+}
+
+/** What is made of a stream. */
+export interface LadderInfo {
+  readonly name: string;
+  /** Whether rungs come soon or look better; '' where nothing but conversions is made. */
+  readonly mode: string;
+  readonly state: string;
+  readonly reason?: string;
+  readonly backend?: string;
+  readonly rungs: readonly RungInfo[];
+  readonly converts: readonly string[];
+}
+
+/** One rendition of a ladder. */
+export interface RungInfo {
+  readonly name: string;
+  readonly bitrate_bps: number;
+  readonly measured_bps: number;
+  readonly lag_seconds: number;
+  readonly state: string;
+  readonly reason?: string;
 }
