@@ -41,7 +41,7 @@ func startNode(ctx context.Context, binary string, env ...string) (*node, error)
 		"PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0", "PUSHCART_ADMIN_ADDRESS=127.0.0.1:0",
 		"PUSHCART_RTSP_ADDRESS=127.0.0.1:0", "PUSHCART_RTSP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_SRT_ADDRESS=127.0.0.1:0",
 		"PUSHCART_WHIP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_WHIP_TCP_ADDRESS=127.0.0.1:0",
-		"PUSHCART_LOG_FORMAT=json",
+		"PUSHCART_LOG_FORMAT=json", "PUSHCART_LADDER_FFMPEG=", // but for the row that measures it
 	}, env...)
 	c, err := start(ctx, true, env, binary, "serve")
 	if err != nil {

@@ -15,6 +15,8 @@ func dieWithParent(*exec.Cmd) {}
 
 func cpuTime(int) (time.Duration, error) { return 0, errLinux }
 
+func childrenTime(int) (time.Duration, error) { return 0, errLinux }
+
 func resident(int) (int64, error) { return 0, errLinux }
 
 func onCPU(int, func() error) error { return errLinux }

@@ -12,6 +12,7 @@ import (
 const sideBySide = "8"
 
 func TestMain(m *testing.M) {
+	testkit.ActAsFFmpeg()
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
