@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ladderStreams is how many streams are encoded at once: as many as two cores can.
-const ladderStreams = 1
+// ladderStreams is how many streams are encoded at once: no more than two cores can, besides what publishes them.
+const ladderStreams = 3
 
 // ladderSettings make three rungs of each stream, whose source is 720p30.
 var ladderSettings = []string{

@@ -26,7 +26,7 @@ func Diff(old, new *Config) []Change {
 		}
 		c := Change{Key: s.key, Old: show(a), New: show(b), Class: s.class}
 		if c.Old == c.New {
-			c.New += " (with other secrets)"
+			c.New += " (changed)" // in what is not shown: a secret, or what is said of a stream
 		}
 		changes = append(changes, c)
 	}

@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// TestDiffOfLadders: what nobody has to hide is told as changed, not as a secret.
+func TestDiffOfLadders(t *testing.T) {
+	t.Parallel()
+	a, b := Default(), Default()
+	a.Ladder.Ladders = []NamedLadder{{Name: "mobile", Rungs: []string{"480p 900k"}}}
+	b.Ladder.Ladders = []NamedLadder{{Name: "mobile", Rungs: []string{"480p 800k"}}}
+	want := []Change{{"ladder.ladders", "for mobile", "for mobile (changed)", ReloadNewStream}}
+	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	a, b := Default(), Default()
 	b.HLS.PartDuration = Duration(300 * time.Millisecond)
@@ -29,7 +41,7 @@ func TestDiff(t *testing.T) {
 	}
 	c := *b
 	c.Publish.Keys = []Key{{Stream: "show1", Key: "third-secret"}, {Stream: "*", Key: "other-secret"}}
-	want = []Change{{"publish.keys", "for show1, *", "for show1, * (with other secrets)", ReloadLive}}
+	want = []Change{{"publish.keys", "for show1, *", "for show1, * (changed)", ReloadLive}}
 	if got := Diff(b, &c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

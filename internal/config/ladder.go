@@ -114,6 +114,9 @@ func (l *loader) validateLadders(c *Config) {
 	if err := command.ParseDevice(c.Ladder.Device); err != nil && !l.wrong["ladder.device"] {
 		l.mistake(l.places["ladder.device"], "ladder.device", "%q cannot be used: %v", clip(c.Ladder.Device), err)
 	}
+	if c.Ladder.FFmpeg != "" && len(c.Ladder.Encoders) == 0 {
+		l.complain("ladder.encoders", `has nothing in it: write at least [cpu], or ffmpeg: "" for no ladders`)
+	}
 	known := []string{NoLadder}
 	for i, n := range c.Ladder.Ladders {
 		item := fmt.Sprintf("ladder.ladders[%d]", i+1)
@@ -127,13 +130,16 @@ func (l *loader) validateLadders(c *Config) {
 	}
 	refer := func(key, name string) {
 		if name != "" && !slices.Contains(known, name) {
-			l.complain(key, "%q is not a ladder: there are %s", clip(name), strings.Join(known, ", "))
+			l.complain(key, "%q is not a ladder: write %s", clip(name), choice(known))
 		}
 	}
 	for i, s := range c.Ladder.Streams {
 		item := fmt.Sprintf("ladder.streams[%d]", i+1)
 		if err := auth.ValidName(s.Stream); err != nil && s.Stream != auth.AnyStream {
 			l.complain(item+".stream", "%q cannot be used: %v", clip(s.Stream), err)
+		}
+		if slices.ContainsFunc(c.Ladder.Streams[:i], func(o StreamLadder) bool { return o.Stream == s.Stream }) {
+			l.complain(item+".stream", "%q has an entry before this one: take one of them out", clip(s.Stream))
 		}
 		refer(item+".ladder", s.Ladder)
 	}
@@ -142,12 +148,24 @@ func (l *loader) validateLadders(c *Config) {
 	}
 }
 
+// choice lists the names that a stream can be given: those of the ladders, and none.
+func choice(known []string) string {
+	if len(known) == 1 {
+		return fmt.Sprintf("%q, or add it to ladder.ladders", NoLadder)
+	}
+	return fmt.Sprintf("%s or %q", strings.Join(known[1:], ", "), NoLadder)
+}
+
 // validateRungs finds the rung that is at fault, or else the ladder.
 func (l *loader) validateRungs(item string, n NamedLadder) {
 	before := len(l.mistakes)
 	for i, text := range n.Rungs {
+		key := fmt.Sprintf("%s.rungs[%d]", item, i+1)
+		if l.wrong[key] {
+			return // the text is not what is written there
+		}
 		if _, err := command.ParseRung(text); err != nil {
-			l.complain(fmt.Sprintf("%s.rungs[%d]", item, i+1), "%v", err)
+			l.complain(key, "%v", err)
 		}
 	}
 	if len(l.mistakes) > before {

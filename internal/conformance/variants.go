@@ -116,10 +116,13 @@ func (s *session) bandwidth(v variant, audio []string) {
 	peak, average := p.rates()
 	var audioPeak, audioAverage float64
 	for _, u := range audio {
-		if a := s.players[u]; a != nil && u != v.uri {
+		if a := s.players[u]; a != nil {
 			pk, av := a.rates()
 			audioPeak, audioAverage = max(audioPeak, pk), max(audioAverage, av)
 		}
+	}
+	if slices.Contains(audio, v.uri) {
+		peak, average = 0, 0 // it is one of those of which players choose
 	}
 	peak, average = peak+audioPeak, average+audioAverage
 	s.rec.check(RuleVariantBandwidth, float64(v.bandwidth)*slackRate >= peak, v.uri, "BANDWIDTH is %d, the measured peak %.0f", v.bandwidth, peak)

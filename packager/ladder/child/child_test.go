@@ -230,6 +230,7 @@ func TestWrapper(t *testing.T) {
 			if name == "wrapper" {
 				c.Kill()
 			}
+			c.CloseStdin()
 			c.Wait()
 			var pid int
 			if _, err := fmt.Sscanf(strings.Join(c.Stderr(), ""), "pid %d", &pid); err != nil {

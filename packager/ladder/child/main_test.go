@@ -132,13 +132,14 @@ var fakes = map[string]func(args []string){
 		c.Wait()
 	},
 
-	// forsaker starts another that holds all its pipes, and ends.
+	// forsaker starts another that holds all its pipes, and ends with its input.
 	"forsaker": func([]string) {
 		c := again("deaf")
 		if err := c.Start(); err != nil {
 			panic(err)
 		}
 		fmt.Fprintf(os.Stderr, "pid %d\n", c.Process.Pid)
+		io.Copy(io.Discard, os.Stdin)
 	},
 
 	// escaper starts another that holds all its pipes, in a session of its own, and ends.
