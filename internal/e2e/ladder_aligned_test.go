@@ -18,7 +18,7 @@ func TestLadderAligned(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		clip, protocol, mode string
-		off            []conformance.RuleID
+		off                  []conformance.RuleID
 		// ends is how far boundaries of segments may lie apart: between two frames nobody can tell where one is.
 		ends time.Duration
 	}{
@@ -75,7 +75,7 @@ func TestLadderAligned(t *testing.T) {
 				rungs[i].decodes(t, v, size)
 			}
 			for i := range all[1:3] {
-				all[1+i].sounds(t, source)
+				all[1+i].sounds(t, source, c.ends/10)
 				all[1+i].decodes(t, v, [2]int{})
 			}
 			sameRanges(t, all)
@@ -185,7 +185,7 @@ func TestLadderReconnects(t *testing.T) {
 				}
 			}
 			for i := range all[1:3] {
-				all[1+i].sounds(t, source)
+				all[1+i].sounds(t, source, 0)
 			}
 			sameRanges(t, all)
 			master := v.Join()
@@ -238,7 +238,7 @@ func TestLadderEncoderKilled(t *testing.T) {
 		rung.decodes(t, v, rungSizes[rung.name])
 	}
 	for i := range all[1:3] {
-		all[1+i].sounds(t, source)
+		all[1+i].sounds(t, source, 0)
 	}
 	sameRanges(t, all)
 	if source.playlist.Discontinuities() > 1 {

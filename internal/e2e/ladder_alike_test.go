@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -49,7 +50,10 @@ func (c *climb) heldAgainst(t *testing.T, source *climb, ends time.Duration) (mi
 			continue
 		}
 		common++
-		c.sameSegment(t, want, got, ends)
+		// What ffmpeg had not given back when the publisher went is missing in front of the seam, which comes the sooner then.
+		if seam := i+1 < len(source.segments) && source.segments[i+1].Discontinuity; !seam || len(got.Samples) == len(want.Samples) {
+			c.sameSegment(t, want, got, ends)
+		}
 		if got.Media == nil {
 			missing = append(missing, want.MSN)
 			continue
@@ -61,7 +65,7 @@ func (c *climb) heldAgainst(t *testing.T, source *climb, ends time.Duration) (mi
 		frames, keys = frames+f, keys+k
 		if f < len(want.Samples) {
 			missing = append(missing, want.MSN)
-		} else {
+		} else if i > 0 { // the first state comes when the first segment has begun
 			cards += c.sameCards(t, want, got)
 		}
 	}
@@ -141,14 +145,16 @@ func (c *climb) sameCards(t *testing.T, want, got *testkit.TakenSegment) int {
 		return m
 	}
 	if a, b := sorted(want.Events), sorted(got.Events); !maps.Equal(a, b) {
-		t.Errorf("%s: segment %d has %d messages of cards, the source's %d, or others: %.300v and %.300v", c.name, got.MSN, len(got.Events), len(want.Events), got.Events, want.Events)
+		t.Errorf("%s: segment %d has %d messages of cards, the source's %d, or others: %.300q and %.300q", c.name, got.MSN, len(got.Events), len(want.Events),
+			fmt.Sprint(got.Events), fmt.Sprint(want.Events))
 	}
 	return len(got.Events)
 }
 
 // sounds compares a rendition of sound with the leading pictures: its segments have their numbers, dates and lengths within a
-// frame of sound, and its frames follow one another without a gap but where gaps are said to be.
-func (c *climb) sounds(t *testing.T, lead *climb) {
+// frame of sound, and its frames follow one another without a gap, but for what may be wrong where a part had to
+// foresee how long its last frame lasts, or else a millisecond.
+func (c *climb) sounds(t *testing.T, lead *climb, foreseen time.Duration) {
 	t.Helper()
 	own := map[int64]*testkit.TakenSegment{}
 	for i := range c.segments {
@@ -187,7 +193,7 @@ func (c *climb) sounds(t *testing.T, lead *climb) {
 			} else {
 				at = len(before.Samples) - 1
 			}
-			if off := s.PTS - last.Samples[at].PTS - last.Samples[at].Duration; max(off, -off) > got.Rate/1000 {
+			if off := s.PTS - last.Samples[at].PTS - last.Samples[at].Duration; max(off, -off) > max(got.Rate/1000, int64(foreseen.Seconds()*float64(got.Rate))) {
 				t.Errorf("%s: segment %d: frame %d of %d, of %d bytes and %d ticks, lies %d ticks off the end of the one before, of %d bytes and %d ticks", c.name,
 					got.MSN, j, len(got.Samples), len(s.Payload), s.Duration, off, len(last.Samples[at].Payload), last.Samples[at].Duration)
 			}

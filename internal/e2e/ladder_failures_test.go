@@ -236,7 +236,7 @@ func TestLadderSoundEncoderKilled(t *testing.T) {
 	}
 	all := taken(v, "video", soundRung)
 	stop()
-	all[1].sounds(t, &all[0])
+	all[1].sounds(t, &all[0], 0)
 	all[1].decodes(t, v, [2]int{})
 	src.Leave()
 }

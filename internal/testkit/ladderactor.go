@@ -101,7 +101,7 @@ func (a *actor) babble() error {
 		})
 	}
 	all.Wait()
-	return errors.New("Broken pipe")
+	return errors.New("write to an output: broken pipe")
 }
 
 // crawl is the real program that gets its input more slowly than it comes: the first second shows how fast that is, and from

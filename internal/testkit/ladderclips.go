@@ -62,7 +62,7 @@ func LadderPictures(t testing.TB, name string) *Clip {
 	return nil
 }
 
-// The times at which Signal and SignalSound do something: in each second from its beginning on, for this many milliseconds.
+// SignalLength is for how many milliseconds of each second, from its beginning on, Signal and SignalSound do something.
 const SignalLength = 200
 
 // Signal is a black picture that is white for the first 200 ms of each second, so that it can be told where a picture belongs
