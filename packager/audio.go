@@ -95,6 +95,7 @@ func (p *Packager) audioFrame(r *rendition, f *stream.Frame) {
 func (p *Packager) tooLate(r *rendition, at window.Ticks) {
 	p.opt.Metrics.drop(dropLate)
 	if r.rung != nil {
+		p.warn(r, at)
 		return // what it is given is set
 	}
 	r.patience = min(max(r.patience, p.lead.reached()-at+leastPatience), mostPatience)

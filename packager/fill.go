@@ -156,19 +156,26 @@ func (p *Packager) level(rungs bool) {
 		if w == nil || w == lead || p.target == 0 || r.rung != nil && !rungs || !w.started && len(r.cuts) == 0 {
 			continue
 		}
-		end, patience := lead.end+p.keyOffset, r.patience
+		patience := r.patience
 		if r.rung != nil {
 			patience = leastPatience // what it is given is over
 		}
-		if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > patience {
-			p.standIn(r, end)
-		}
-		w.flush()
-		for len(r.cuts) > 0 {
-			p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
-		}
-		if w.pending != nil {
-			w.gap(max(end-r.offset, w.end+1))
-		}
+		p.catchUp(r, patience)
+	}
+}
+
+// catchUp brings a following rendition to where the leading one ends, over all boundaries that it has not crossed yet. Less than
+// the given patience is not filled.
+func (p *Packager) catchUp(r *rendition, patience window.Ticks) {
+	w, end := r.w, p.lead.end+p.keyOffset
+	if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > patience {
+		p.standIn(r, end)
+	}
+	w.flush()
+	for len(r.cuts) > 0 {
+		p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
+	}
+	if w.pending != nil {
+		w.gap(max(end-r.offset, w.end+1))
 	}
 }

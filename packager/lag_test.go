@@ -1,7 +1,10 @@
 package packager
 
 import (
+	"log/slog"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,4 +117,30 @@ func TestLagIsMeasured(t *testing.T) {
 		return
 	}
 	t.Error("no figure")
+}
+
+// TestARungThatIsAlwaysTooLate is not offered, and that is said once, not for each of its frames.
+func TestARungThatIsAlwaysTooLate(t *testing.T) {
+	t.Parallel()
+	for _, from := range []float64{0, 20} {
+		g := newRig(t)
+		var said strings.Builder
+		g.opt.Log = slog.New(slog.NewTextHandler(&said, nil))
+		s := ladderShow()
+		s.steps[0].lag = func(at float64) float64 {
+			if at < from {
+				return 0.2
+			}
+			return 1.7
+		}
+		s.visit(100, 60, true)
+		s.run(g, nil)
+		if got := g.variantNames(); !slices.Equal(got, []string{"480p", "240p", "video"}) {
+			t.Errorf("late from %v s on: variants %v", from, got)
+		}
+		if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "rung=720p") || !strings.Contains(text, "behind=1.") {
+			t.Errorf("late from %v s on, this was said:\n%s", from, text)
+		}
+		g.judgeShow(from)
+	}
 }

@@ -12,14 +12,9 @@ func (p *Packager) leads(r *rendition, f *stream.Frame) bool {
 		return false
 	}
 	if p.lead != nil && p.lead.r.Video && f.Era <= p.era {
-		return r == p.picture
+		return r == p.picture || p.succeeds(r, f)
 	}
-	for _, t := range p.tracks {
-		if t.Video() && Deliverable(t.Codec) && t.ID < r.id {
-			return false
-		}
-	}
-	return true
+	return p.foremost(r)
 }
 
 // elect finds a leader for media that have waited for one long enough: the video of the lowest number, or where there is none
@@ -136,6 +131,9 @@ func (p *Packager) enterVideo(r *rendition, f *stream.Frame) *writer {
 	at, pts := inTicks(f.DTS, f.Track), inTicks(f.PTS, f.Track)
 	if p.lead != nil {
 		p.finish(f.Era, at, pts)
+		if f.Era == p.era && p.lead.r.Video && p.lead.own != r {
+			p.succeed(r, at)
+		}
 	}
 	w := r.w // it may have followed only just now
 	discontinuity := p.lead != nil && (f.Era != p.era || w != nil && f.Track != w.track)

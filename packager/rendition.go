@@ -255,7 +255,7 @@ func (p *Packager) followRung(r *rendition, f *stream.Frame) {
 		p.audioFrame(r, f)
 	}
 	if r.took(f) {
-		r.rung.filling = false
+		r.rung.filling, r.rung.warned = false, false
 		r.heard = max(r.heard, inTicks(f.PTS, f.Track))
 	}
 }

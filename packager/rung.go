@@ -34,17 +34,20 @@ const mostRungFollow = 64
 // rung is what a rendition has that is made from another track, behind a branch of the stream. Its pictures are those of the
 // publisher, shown at the same times, but they come later, and go on coming for a while when the publisher has gone.
 type rung struct {
-	label string // stream.Track.Rung
-	era   int    // of the last frame that came
-	dts   int64  // of that frame, in the track's ticks
-	pts   int64  // the latest one of that era
+	label  string // stream.Track.Rung
+	former bool   // it was another one before a change of plan
+	era    int    // of the last frame that came
+	dts    int64  // of that frame, in the track's ticks
+	pts    int64  // the latest one of that era
 	// starting tells that the rung has not been seen to keep pace since the era began.
 	starting bool
 	// joined tells that it once came no later than its Lag, so that players can be told of it.
 	joined bool
 	// filling tells that what its parts have stands in for it.
 	filling bool
-	pace    pace
+	// warned tells that it was said that nothing of it is of use.
+	warned bool
+	pace   pace
 }
 
 var rungName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -91,6 +94,9 @@ func (p *Packager) ofRung(t *stream.Track) *rendition {
 		r.patience = lagOf(t)
 		return r
 	}
+	if r := p.inherits(t); r != nil {
+		return r
+	}
 	name := p.rungRendition(t)
 	if kind >= 2*stream.MostRungs || name == "" {
 		return nil
@@ -118,10 +124,16 @@ func (p *Packager) declareRungs() {
 	p.expectLag(most)
 }
 
-// declares tells whether a rung's track is one of the present ones.
+// declares tells whether a rendition's track is one of the present ones, and can be delivered.
 func (p *Packager) declares(r *rendition) bool {
 	return slices.ContainsFunc(p.tracks, func(t *stream.Track) bool {
-		return t.Rung == r.rung.label && t.Video() == r.video
+		if t.Video() != r.video || !Deliverable(t.Codec) {
+			return false
+		}
+		if r.rung == nil {
+			return t.Rung == "" && t.ID == r.id
+		}
+		return t.Rung == r.rung.label
 	})
 }
 
@@ -286,6 +298,16 @@ func (r *rendition) took(f *stream.Frame) bool {
 func (p *Packager) absent(r *rendition) bool {
 	newest, ok := p.newest(p.era, r.video)
 	return ok && newest-r.heard >= absence
+}
+
+// warn says, once, that all of a rung comes too late: it costs what it costs, and no player is told of it.
+func (p *Packager) warn(r *rendition, at window.Ticks) {
+	if r.rung.warned || !p.absent(r) {
+		return
+	}
+	r.rung.warned = true
+	p.opt.Log.Warn("a rung is not offered, since all of it comes too late", "rung", r.rung.label,
+		"behind", window.Duration(p.front(r)-at), "bound", window.Duration(r.patience))
 }
 
 // rungLeads tells whether the picture that leads, or is to lead, is a rung that keeps coming.

@@ -118,6 +118,17 @@ func TestRandomLadders(t *testing.T) {
 			for n := range r.IntN(30) {
 				s.at(from+r.Float64()*seconds, func(g *rig) { g.Announce(state(n, fmt.Sprint("m", n/3))) })
 			}
+			if n := len(s.steps); n > 0 && seed%3 == 0 { // a change of plan, and for some the change back
+				gone, at := s.steps[int(seed/3)%n].track.Rung, from+seconds*float64(seed%7+1)/9
+				var before []*stream.Track
+				s.at(at, func(g *rig) {
+					before = g.tracks
+					g.Tracks(slices.DeleteFunc(slices.Clone(before), func(t *stream.Track) bool { return t.Rung == gone }))
+				})
+				if seed%2 == 0 {
+					s.at(at+4, func(g *rig) { g.Tracks(before) })
+				}
+			}
 			from += seconds + 0.3 + r.Float64()*r.Float64()*15
 		}
 		s.run(g, func(float64) {

@@ -152,9 +152,10 @@ func (w *writer) misstated() bool {
 	return seen > w.rate*1.05 || seen < w.rate*0.95
 }
 
-// frameRate is the rate to state: the codec data's when frames come about so, else as they come.
+// frameRate is the rate to state: the codec data's when frames come about so, else as they come. Of a rung it is known where it is
+// stated, and what reorders pictures begins with decoding times that lie closer.
 func frameRate(w *writer) float64 {
-	if w.interval <= 0 {
+	if w.interval <= 0 || w.track.Rung != "" && w.track.FrameRate > 0 {
 		return w.track.FrameRate
 	}
 	seen := float64(w.track.ClockRate) / float64(w.interval)
