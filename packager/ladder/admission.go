@@ -39,6 +39,8 @@ type admission struct {
 	perUnit map[costKind]float64
 	loads   map[*job]*load
 	idle    float64 // processors; negative is not known
+	grower  *job    // to whom a rung came back last; nil is nobody
+	grewAt  time.Time
 }
 
 // costKind is what a unit of cost depends on.
@@ -173,11 +175,19 @@ func (a *admission) enterLocked(j *job, p *command.PictureJob, need float64) {
 	a.loads[j] = &load{transcode: len(p.Outputs) > 0, estimate: need, since: a.now(), made: p}
 }
 
-// enterSound enters a job that works on sound, for which there is always room.
-func (a *admission) enterSound(j *job) {
+// enterSound enters a job that works on sound. There is always room for one of a stream, without which there would be no show; further
+// ones count like anybody. why says in a sentence what stands against it, "" when nothing does.
+func (a *admission) enterSound(j *job, needed bool) (why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	set := a.settings()
+	used, _ := a.usedLocked(j)
+	if budget := a.cores * float64(set.MaxCPU) / 100; !needed && set.MaxCPU > 0 && used+soundCores > budget {
+		delete(a.loads, j)
+		return fmt.Sprintf("There is no room for further tracks of sound: %.1f of the %.1f processors that ladder.max_cpu leaves to encoding are in use.", used, budget)
+	}
 	a.loads[j] = &load{estimate: soundCores, since: a.now()}
+	return ""
 }
 
 // leave takes a job out that has no child any more.
@@ -185,6 +195,9 @@ func (a *admission) leave(j *job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.loads, j)
+	if a.grower == j {
+		a.grower = nil
+	}
 }
 
 // measure tells what a job's child takes of the processors, and what a unit of cost takes, when the child keeps up: one that does
@@ -219,14 +232,24 @@ func (a *admission) fits(j *job, to *command.PictureJob, k costKind) bool {
 }
 
 // spares tells whether the host leaves enough unused for a job to grow from one form to another; from is nil while it does not run.
-func (a *admission) spares(from, to *command.PictureJob, k costKind) bool {
+// One job grows at a time: what it takes then has to be seen first, or all those that gave something up in the same moment would
+// come back in the same moment.
+func (a *admission) spares(j *job, from, to *command.PictureJob, k costKind) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := a.now()
+	if a.grower != nil && a.grower != j && now.Sub(a.grewAt) < newChild {
+		return false
+	}
 	more := to.Cost()
 	if from != nil {
 		more -= from.Cost()
 	}
-	return a.idle < 0 || a.idle >= more*a.unitLocked(k)*spare
+	if a.idle >= 0 && a.idle < more*a.unitLocked(k)*spare {
+		return false
+	}
+	a.grower, a.grewAt = j, now
+	return true
 }
 
 // look takes a sample of the host.

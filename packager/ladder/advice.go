@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pushcart/packager/ladder/command"
@@ -15,12 +16,12 @@ func (m *Manager) advise(l *Ladder) []string {
 		return nil
 	}
 	if problem := m.engines.trouble(true); problem != "" && m.needs(l) {
-		return []string{m.adviseTrouble(l, problem)}
+		return []string{m.adviseTrouble()}
 	}
 	var out []string
 	in := l.info()
 	for i := range in.Jobs {
-		out = append(out, m.adviseJob(&in.Jobs[i])...)
+		out = append(out, m.adviseJob(l.name, &in.Jobs[i])...)
 	}
 	out = append(out, adviseOff(in.Rungs)...)
 	return append(out, in.Notes...)
@@ -36,24 +37,26 @@ func (m *Manager) needs(l *Ladder) bool {
 	return p.Picture != nil && len(p.Picture.Outputs) > 0 || len(p.Sound) > 0
 }
 
-func (m *Manager) adviseTrouble(l *Ladder, problem string) string {
-	set := m.opt.Settings()
-	if m.engines.usable(false) {
-		return fmt.Sprintf("No renditions of the picture are made, because %s: add cpu to ladder.encoders, or repair the GPU's driver, and start the node again.", problem)
+// adviseTrouble says what is missing. Advice is for everybody: where the program is and what it said are for the operator, in Node.
+func (m *Manager) adviseTrouble() string {
+	repair := "add cpu to it, or repair the GPU's driver, and start the node again."
+	if slices.Contains(m.opt.Settings().Encoders, command.CPU) {
+		repair = "use an ffmpeg with libx264, or repair the GPU's driver, and start the node again."
 	}
-	return fmt.Sprintf("No renditions are made, because %s cannot be used (%s): install ffmpeg or correct ladder.ffmpeg, and start the node again.",
-		set.Program, strings.TrimSuffix(problem, "."))
+	if m.engines.usable(false) {
+		return "No renditions of the picture are made, because no encoder of ladder.encoders works on this host: " + repair
+	}
+	return "No renditions are made, because the program of ladder.ffmpeg cannot be used: install ffmpeg or correct ladder.ffmpeg, and start the node again."
 }
 
-func (m *Manager) adviseJob(j *JobInfo) []string {
+func (m *Manager) adviseJob(stream string, j *JobInfo) []string {
 	var out []string
 	kind := "sound"
 	if j.Picture {
 		kind = "picture"
 	}
 	if j.State == Failed && j.LastError != "" {
-		out = append(out, fmt.Sprintf("The renditions of the %s fail (%s): they are tried again; `pushcart ladder` shows ffmpeg's last lines.",
-			kind, strings.TrimSuffix(j.LastError, ".")))
+		out = append(out, fmt.Sprintf("The renditions of the %s fail: they are tried again; `pushcart ladder` shows ffmpeg's last lines.", kind))
 	}
 	if j.State == Overloaded && j.PID != 0 {
 		out = append(out, "ffmpeg cannot keep up with what viewers need to play the stream at all: send a smaller picture or H.264, or use a larger host or a GPU.")
@@ -61,12 +64,12 @@ func (m *Manager) adviseJob(j *JobInfo) []string {
 	if !j.Picture {
 		return out
 	}
-	if only, all := m.engines.asideAll(); all {
+	if only, all := m.engines.asideAll(stream); all {
 		if only == command.CPU {
 			return out
 		}
 		out = append(out, fmt.Sprintf("The encoder %s failed, and ladder.encoders names no other one that works: add cpu to it, or repair the GPU's driver.", only))
-	} else if aside := m.engines.asideNow(); len(aside) > 0 {
+	} else if aside := m.engines.asideNow(stream); len(aside) > 0 && !slices.Contains(aside, j.Engine) {
 		out = append(out, fmt.Sprintf("The encoder %s failed and is set aside for some minutes; %s encodes instead. Look after the GPU and its driver.",
 			strings.Join(aside, " and "), orSome(j.Engine)))
 	}

@@ -37,7 +37,7 @@ func (m *Manager) DryRun(ctx context.Context, name, source string) (Commands, er
 		ladder = set.choose(name, key)
 	}
 	plan := command.MakePlan(tracks, ladder, command.PlanOptions{Convert: set.Convert, Poster: set.Poster})
-	return m.commands(&set, ladder, &plan)
+	return m.commands(name, &set, ladder, &plan)
 }
 
 // sourceOf are the tracks that a dry run is for, and the ladder that their publisher's key asks for.
@@ -60,14 +60,14 @@ func (m *Manager) sourceOf(name, source string) (tracks []*stream.Track, key str
 }
 
 // commands writes out a plan.
-func (m *Manager) commands(set *Settings, ladder *command.Ladder, plan *command.Plan) (Commands, error) {
+func (m *Manager) commands(name string, set *Settings, ladder *command.Ladder, plan *command.Plan) (Commands, error) {
 	out := Commands{Notes: plan.Notes}
 	if ladder != nil {
 		out.Ladder = ladder.Name
 	}
 	line := func(args []string) { out.Lines = append(out.Lines, append([]string{set.Program}, args...)) }
 	if plan.Picture != nil {
-		if e, on, notes, ok := m.engines.pick(plan.Picture); ok {
+		if e, on, notes, ok := m.engines.pick(plan.Picture, name); ok {
 			out.Engine, out.Notes = string(e.Backend), append(out.Notes, notes...)
 			line(on.Args(e, command.Settings{Threads: set.Threads}))
 		} else {

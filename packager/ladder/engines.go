@@ -3,6 +3,7 @@ package ladder
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +29,8 @@ type engines struct {
 type engineState struct {
 	tried
 	failures int
-	until    time.Time // set aside; zero is not
+	until    time.Time            // set aside for all; zero is not
+	blamed   map[string]time.Time // set aside for a stream; nil is for none
 }
 
 func newEngines(now func() time.Time, x *metrics) *engines { return &engines{now: now, metrics: x} }
@@ -47,11 +49,14 @@ func (e *engines) set(program string, t trial, err error) {
 		s := &engineState{tried: x}
 		for _, f := range former {
 			if f.engine.Backend == x.engine.Backend && f.engine.Device == x.engine.Device {
-				s.failures, s.until = f.failures, f.until
+				s.failures, s.until, s.blamed = f.failures, f.until, f.blamed
+				if x.problem == notTried { // now; what was found before holds
+					s.tried = f.tried
+				}
 			}
 		}
 		e.list = append(e.list, s)
-		e.metrics.engine(string(x.engine.Backend), x.problem == "")
+		e.metrics.engine(string(x.engine.Backend), s.problem == "")
 	}
 }
 
@@ -97,9 +102,21 @@ func (e *engines) trouble(pictures bool) string {
 	return "no encoder works (" + why + ")"
 }
 
-// pick chooses the engine for a picture job and what the job is on it: one that is not set aside, then one that encodes the most
+// aside tells whether an engine is not to be used for a stream.
+func (x *engineState) aside(now time.Time, stream string) bool {
+	return now.Before(x.asideUntil(stream))
+}
+
+func (x *engineState) asideUntil(stream string) time.Time {
+	if t := x.blamed[stream]; t.After(x.until) {
+		return t
+	}
+	return x.until
+}
+
+// pick chooses the engine for a stream's picture job and what the job is on it: one that is not set aside, then one that encodes the most
 // of the outputs, then the first in order. False when none works. An engine that is set aside is better than none.
-func (e *engines) pick(j *command.PictureJob) (command.Engine, *command.PictureJob, []string, bool) {
+func (e *engines) pick(j *command.PictureJob, stream string) (command.Engine, *command.PictureJob, []string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	type choice struct {
@@ -114,7 +131,7 @@ func (e *engines) pick(j *command.PictureJob) (command.Engine, *command.PictureJ
 			continue
 		}
 		if on, notes := j.On(x.engine); on != nil {
-			all = append(all, choice{x, on, notes, e.now().Before(x.until)})
+			all = append(all, choice{x, on, notes, x.aside(e.now(), stream)})
 		}
 	}
 	if len(all) == 0 {
@@ -123,7 +140,7 @@ func (e *engines) pick(j *command.PictureJob) (command.Engine, *command.PictureJ
 	best := slices.MinFunc(all, func(a, b choice) int {
 		order := cmp.Or(rank(a.aside)-rank(b.aside), len(b.job.Outputs)-len(a.job.Outputs))
 		if order == 0 && a.aside {
-			order = a.x.until.Compare(b.x.until) // the one whose failure is longer ago
+			order = a.x.asideUntil(stream).Compare(b.x.asideUntil(stream)) // the one whose failure is longer ago
 		}
 		return order
 	})
@@ -149,26 +166,38 @@ func (e *engines) asNow(of command.Engine) command.Engine {
 	return of
 }
 
-// failed sets an engine aside on which a child failed. It tells whether another one can go on at once.
-func (e *engines) failed(b command.Engine) (another bool) {
+// failed sets an engine aside on which a stream's child failed: for that stream, whose pictures may be to blame, and for all when
+// there are two such streams. It tells whether another engine can go on at once.
+func (e *engines) failed(b command.Engine, stream string) (another bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
 	for _, x := range e.list {
 		if x.engine.Backend == b.Backend && x.engine.Device == b.Device {
 			x.failures++
-			x.until = now.Add(setAside)
+			x.blame(now, stream)
 		}
 	}
 	for _, x := range e.list {
-		another = another || x.problem == "" && !now.Before(x.until)
+		another = another || x.problem == "" && !x.aside(now, stream)
 	}
 	e.metrics.engineFailures.WithLabelValues(string(b.Backend)).Inc()
 	return another
 }
 
-// asideAll tells whether each engine that works is set aside, and which back-end comes first.
-func (e *engines) asideAll() (command.Backend, bool) {
+func (x *engineState) blame(now time.Time, stream string) {
+	maps.DeleteFunc(x.blamed, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if x.blamed == nil {
+		x.blamed = map[string]time.Time{}
+	}
+	x.blamed[stream] = now.Add(setAside)
+	if len(x.blamed) > 1 {
+		x.until = now.Add(setAside)
+	}
+}
+
+// asideAll tells whether each engine that works is set aside for a stream, and which back-end comes first.
+func (e *engines) asideAll(stream string) (command.Backend, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var first command.Backend
@@ -176,7 +205,7 @@ func (e *engines) asideAll() (command.Backend, bool) {
 		if x.problem != "" {
 			continue
 		}
-		if !e.now().Before(x.until) {
+		if !x.aside(e.now(), stream) {
 			return "", false
 		}
 		first = cmp.Or(first, x.engine.Backend)
@@ -184,13 +213,13 @@ func (e *engines) asideAll() (command.Backend, bool) {
 	return first, first != ""
 }
 
-// asideNow are the back-ends that are set aside.
-func (e *engines) asideNow() []string {
+// asideNow are the back-ends that are set aside for a stream.
+func (e *engines) asideNow(stream string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var out []string
 	for _, x := range e.list {
-		if e.now().Before(x.until) {
+		if x.aside(e.now(), stream) {
 			out = append(out, string(x.engine.Backend))
 		}
 	}

@@ -12,7 +12,7 @@ const (
 	mostQueuedFrames = 1024
 	mostQueuedBytes  = 16 << 20 // but for a frame that is bigger by itself
 	mostFree         = 64       // buffers that are kept for frames to come
-	mostFreeSize     = 1 << 20  // bytes of a buffer that is kept
+	mostFreeSize     = 1 << 20  // their bytes in all
 )
 
 // Queues reach somewhat further than the packager waits for a rung: what would come later than that is of no use.
@@ -49,20 +49,21 @@ const (
 type feed struct {
 	wake chan struct{} // of one place: something has changed for who takes
 
-	mu     sync.Mutex // guards what follows
-	ring   []queued
-	head   int // index in ring of the first
-	n      int
-	bytes  int
-	span   time.Duration // limit
-	open   bool          // somebody takes, or soon will
-	away   bool          // the publisher is: nothing follows what is there
-	fresh  bool          // it was opened, and no key frame has come since
-	broken bool          // a frame was refused: what refers to it is of no use
-	free   [][]byte
-	newest int64  // PTS of the newest frame that came, in its track's ticks
-	came   uint64 // frames that were taken in
-	fulls  uint64 // frames that were not, because there was no room
+	mu        sync.Mutex // guards what follows
+	ring      []queued
+	head      int // index in ring of the first
+	n         int
+	bytes     int
+	span      time.Duration // limit
+	open      bool          // somebody takes, or soon will
+	away      bool          // the publisher is: nothing follows what is there
+	fresh     bool          // it was opened, and no key frame has come since
+	broken    bool          // a frame was refused: what refers to it is of no use
+	free      [][]byte
+	freeBytes int    // their capacities
+	newest    int64  // PTS of the newest frame that came, in its track's ticks
+	came      uint64 // frames that were taken in
+	fulls     uint64 // frames that were not, because there was no room
 }
 
 func newFeed() *feed {
@@ -93,6 +94,7 @@ func (q *feed) push(f *stream.Frame, gen int, now time.Time) bool {
 	var b []byte
 	if n := len(q.free); n > 0 {
 		b, q.free = q.free[n-1][:0], q.free[:n-1]
+		q.freeBytes -= cap(b)
 	}
 	q.ring[(q.head+q.n)%len(q.ring)] = queued{
 		track: f.Track, gen: gen, era: f.Era, pts: f.PTS, key: f.Key, wall: f.Wall, at: now, data: append(b, f.Payload...),
@@ -178,8 +180,9 @@ func (q *feed) removeLocked() {
 }
 
 func (q *feed) freeLocked(b []byte) {
-	if len(q.free) < mostFree && cap(b) <= mostFreeSize {
+	if len(q.free) < mostFree && q.freeBytes+cap(b) <= mostFreeSize {
 		q.free = append(q.free, b)
+		q.freeBytes += cap(b)
 	}
 }
 
@@ -212,7 +215,7 @@ func (q *feed) setOpen(open bool, span time.Duration) {
 		q.removeLocked()
 	}
 	if !open {
-		q.free = nil
+		q.free, q.freeBytes = nil, 0
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,8 @@ type deed struct {
 	priming  bool          // its first frame of sound lies before what was fed
 	jpeg     bool          // its last output is a poster's: one for each key frame
 	cpu      float64       // processors that it takes
+	lingers  bool          // it does not end with its input
+	offAt    int           // this frame comes back with a time of its own; 0 never
 }
 
 // fakeChild is a process that is none.
@@ -81,6 +84,7 @@ type fakeChild struct {
 	mu   sync.Mutex // guards what follows
 	head nut.Stream
 	got  []nut.Frame
+	used *time.Duration // from now on; see idle
 }
 
 func newFakeChild(spec child.Spec, d deed) *fakeChild {
@@ -106,7 +110,20 @@ func (c *fakeChild) Kill()                       { c.killing.Do(func() { close(c
 func (c *fakeChild) Close() error                { c.Kill(); return c.Wait() }
 
 func (c *fakeChild) CPU() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used != nil {
+		return *c.used
+	}
 	return time.Duration(c.cpu * float64(time.Since(c.at)))
+}
+
+// idle makes the child use nothing any more.
+func (c *fakeChild) idle() {
+	used := c.CPU()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used = &used
 }
 
 // end is the end of the process.
@@ -145,6 +162,9 @@ func (c *fakeChild) work() {
 	for n := 1; ; n++ {
 		f, err := in.Next()
 		if err != nil {
+			if c.lingers {
+				<-c.killed
+			}
 			out.flush()
 			c.end(nil)
 			return
@@ -172,6 +192,9 @@ func (c *fakeChild) work() {
 			case <-c.killed:
 				return
 			}
+		}
+		if n == c.offAt {
+			f.PTS += 7
 		}
 		out.take(f)
 	}
@@ -310,6 +333,7 @@ type sink struct {
 	mu       sync.Mutex // guards what follows
 	declared []*stream.Track
 	frames   map[string][]stream.Frame // by rung; "" are the publisher's
+	told     atomic.Int64              // the most rungs that were declared at once
 }
 
 func (s *sink) Tracks(all []*stream.Track) {
@@ -321,6 +345,7 @@ func (s *sink) Tracks(all []*stream.Track) {
 			s.declared = append(s.declared, t)
 		}
 	}
+	s.told.Store(max(s.told.Load(), int64(len(s.declared))))
 }
 
 func (s *sink) Frame(f *stream.Frame) {
@@ -437,8 +462,11 @@ func newShow(t *testing.T, change func(*show)) *show {
 			if s.noProgram != nil {
 				return s.noProgram
 			}
-			time.Sleep(s.tryFor)
 			out := trial{version: "ffmpeg version 5.1"}
+			if s.tryFor > 0 {
+				found(out)
+				time.Sleep(s.tryFor)
+			}
 			for _, e := range command.Candidates(set.Encoders, set.Device) {
 				e.Encoders = set.codecs()
 				out.engines = append(out.engines, tried{engine: e})

@@ -132,7 +132,8 @@ type EngineInfo struct {
 	Filters bool
 	// Codecs that it encodes, for people.
 	Codecs []string
-	// Failures counts the children that failed on it; AsideUntil is until when it is not used because of the last one.
+	// Failures counts the children that failed on it; AsideUntil is until when it is not used
+	// for any stream because of them.
 	Failures   int
 	AsideUntil time.Time
 }

@@ -20,6 +20,10 @@ const (
 	firstBackoff   = 500 * time.Millisecond
 	longestBackoff = 30 * time.Second
 	healthy        = time.Minute
+	// Children that were replaced within a short life without having failed: after so many in a row each waits, longer each time.
+	shortLife    = 3 * time.Second
+	mostBrief    = 5
+	longestPause = 8 * time.Second
 	// A rung that was taken off comes back after this time, if there is room. The time doubles each time that the rung is taken off
 	// again, up to the longest, and begins anew when the job has kept up for twice that.
 	firstReturn   = 30 * time.Second
@@ -63,6 +67,9 @@ type job struct {
 	retryAt   time.Time     // when it is looked again whether there is room
 	returns   time.Duration // the next wait for a return
 	tookOff   time.Time
+	made      *command.PictureJob // what runs, or ran up to now; nil when nothing does
+	returning bool                // the next child gets a rung more: there was room for it a moment ago
+	brief     int                 // children in a row that were soon replaced by others although they did not fail
 }
 
 func newJob(l *Ladder, source int, f *feed, picture bool) *job {
@@ -103,15 +110,7 @@ func (j *job) setState(s State) {
 
 // tracks are what the job makes, as the stream is to know it.
 func (j *job) tracks() []*stream.Track {
-	j.mu.Lock()
-	w := j.want
-	if j.granted != nil {
-		w = j.granted
-	}
-	if j.refused {
-		w = nil
-	}
-	j.mu.Unlock()
+	w := j.expected()
 	if w == nil {
 		return nil
 	}
@@ -124,6 +123,26 @@ func (j *job) tracks() []*stream.Track {
 		declared[i] = j.l.rung(t.ID).declared(t, w.gen)
 	}
 	return declared
+}
+
+// expected is what the job makes, or is about to: until it is known what there is room for, as much less than what is wanted as before.
+func (j *job) expected() *want {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch w := j.want; {
+	case j.refused:
+		return nil
+	case j.granted != nil:
+		return j.granted
+	case w == nil || w.picture == nil || j.gone == 0:
+		return w
+	default:
+		less := w.picture.Without(j.gone)
+		if less == nil {
+			return nil
+		}
+		return w.with(less)
+	}
 }
 
 // run makes one child after the other until ctx ends.
@@ -156,7 +175,13 @@ func (j *job) run(ctx context.Context) {
 		if why != "" && ctx.Err() == nil {
 			<-r.done // it was killed
 			j.failed(w, e, why, err, r.began)
+			continue
 		}
+		select {
+		case <-r.before: // so that one child drains at a time, however fast they change
+		case <-ctx.Done():
+		}
+		j.replaced(r)
 	}
 }
 
@@ -203,7 +228,11 @@ func (j *job) next() (*want, command.Engine, time.Duration) {
 		return nil, none, 0 // the plan for these frames is being made
 	}
 	if d := j.notBefore.Sub(j.l.m.opt.Now()); d > 0 {
-		j.setState(Failed)
+		if j.brief <= mostBrief {
+			j.setState(Failed)
+		} else {
+			j.setState(Waiting)
+		}
 		if d > firstBackoff {
 			j.feed.setOpen(false, w.span())
 		}
@@ -224,6 +253,7 @@ func (j *job) next() (*want, command.Engine, time.Duration) {
 // rest is for a job that has nothing to do.
 func (j *job) rest(s State) {
 	j.setState(s)
+	j.made = nil
 	j.l.m.room.leave(j)
 	if s == Off {
 		j.feed.setOpen(false, latencyQueue)
@@ -236,13 +266,18 @@ func (j *job) rest(s State) {
 func (j *job) admit(w *want) (*want, command.Engine, bool) {
 	m := j.l.m
 	if w.sound != nil {
-		m.room.enterSound(j)
+		why := m.room.enterSound(j, j.l.firstSound(j.source))
 		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.refused, j.offWhy = why != "", why
+		if j.refused {
+			j.granted, j.state = nil, Overloaded
+			return nil, command.Engine{}, false
+		}
 		j.granted = w
-		j.mu.Unlock()
 		return w, command.Engine{}, true
 	}
-	e, on, notes, ok := m.engines.pick(w.picture)
+	e, on, notes, ok := m.engines.pick(at(w.picture, j.l.rateOf(j.source)), j.l.name)
 	if !ok {
 		j.mu.Lock()
 		j.refused, j.state, j.notes = true, Failed, notes
@@ -253,9 +288,10 @@ func (j *job) admit(w *want) (*want, command.Engine, bool) {
 	j.mu.Lock()
 	off := j.off
 	j.mu.Unlock()
-	if j.mayGrow(nil, on, kind, off) {
+	if off > 0 && (j.returning || j.mayGrow(j.made, on, kind, off)) {
 		off--
 	}
+	j.returning = false
 	granted, gone, why := m.room.admit(j, on, kind, min(off, len(on.Outputs)))
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -267,7 +303,7 @@ func (j *job) admit(w *want) (*want, command.Engine, bool) {
 	case off > 0:
 		j.offWhy = tooSlow
 	}
-	j.refused = granted == nil
+	j.refused, j.made = granted == nil, granted
 	if granted == nil {
 		if j.state != Overloaded {
 			j.l.log.Warn("there is no room for a stream's renditions", "why", why)
@@ -285,7 +321,7 @@ func (j *job) mayGrow(now, all *command.PictureJob, k costKind, off int) bool {
 		return false
 	}
 	to := all.Without(min(off-1, len(all.Outputs)))
-	if to != nil && j.l.m.room.fits(j, to, k) && j.l.m.room.spares(now, to, k) {
+	if to != nil && j.l.m.room.fits(j, to, k) && j.l.m.room.spares(j, now, to, k) {
 		return true
 	}
 	j.returnAt = j.l.m.opt.Now().Add(retryReturn)
@@ -301,9 +337,10 @@ func (j *job) failed(w *want, e command.Engine, why string, err error, began tim
 		j.failures = 0
 	}
 	j.failures++
+	j.made, j.returning, j.brief = nil, false, 0
 	another := false
-	if w.picture != nil && e.Backend != command.CPU {
-		another = m.engines.failed(e)
+	if w.picture != nil && e.Backend != command.CPU && why != whyStart { // that is not the engine's fault
+		another = m.engines.failed(e, j.l.name)
 	}
 	j.notBefore = now.Add(backoff(j.failures))
 	if another {
@@ -315,6 +352,19 @@ func (j *job) failed(w *want, e command.Engine, why string, err error, began tim
 	j.mu.Unlock()
 	j.l.log.Warn("a child that makes renditions failed", "track", j.source, "engine", e.Backend, "reason", why, "error", err,
 		"again in", j.notBefore.Sub(now))
+}
+
+// replaced takes note of a child that is to be replaced without having failed. A publisher whose codec data change all the time, or
+// who reconnects all the time, is let off some times; then the next child waits, or the host would do nothing but start them.
+func (j *job) replaced(r *run) {
+	now := j.l.m.opt.Now()
+	if now.Sub(r.began) >= shortLife {
+		j.brief = 0
+		return
+	}
+	if j.brief++; j.brief > mostBrief {
+		j.notBefore = now.Add(min(longestPause, backoff(j.brief-mostBrief+2)))
+	}
 }
 
 // backoff is the wait after the nth failure in a row.
@@ -371,7 +421,7 @@ func (j *job) growable(r *run) bool {
 	if w == nil || w.picture == nil {
 		return false
 	}
-	on, _ := w.picture.On(j.l.m.engines.asNow(r.engine))
+	on, _ := at(w.picture, r.want.picture.Source.FrameRate).On(j.l.m.engines.asNow(r.engine))
 	if on == nil {
 		return false
 	}
@@ -383,7 +433,8 @@ func (j *job) growable(r *run) bool {
 		}
 	}
 	if off > 0 {
-		return j.mayGrow(r.want.picture, on, r.kind(), off)
+		j.returning = j.mayGrow(r.want.picture, on, r.kind(), off)
+		return j.returning
 	}
 	return len(on.Outputs)-gone > len(r.want.picture.Outputs) // an engine was found to encode more
 }

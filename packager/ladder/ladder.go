@@ -28,7 +28,9 @@ type Ladder struct {
 	mu     sync.Mutex // guards what follows; taken under the stream's lock, so nothing of the stream is called with it held
 	off    bool       // nothing is made: frames are passed over
 	away   bool
-	inputs []*input // the publisher's tracks that may go to a job, in the order of their numbers
+	seen   []*stream.Track // the publisher's, as they were told last
+	left   []*stream.Track // those of the publisher who is away
+	inputs []*input        // the publisher's tracks that may go to a job, in the order of their numbers
 	all    []*stream.Track
 	jobs   []*job // the picture's first
 	rungs  map[int]*rung
@@ -48,8 +50,10 @@ type input struct {
 	gen  int
 	feed *feed
 
-	last  int64 // PTS of the frame before
-	every float64
+	seen  int     // times between pictures that were measured since it was described so
+	era   int     // of the frame before
+	last  int64   // its DTS
+	every float64 // ticks between pictures
 }
 
 func newLadder(m *Manager, s *stream.Stream) *Ladder {
@@ -70,11 +74,20 @@ func (l *Ladder) Tracks(tracks []*stream.Track) {
 			own = append(own, t)
 		}
 	}
-	// Declaring rungs is told to everyone, so to this one, too.
-	if l.off || len(own) == 0 || slices.Equal(own, l.all) {
+	l.seen = own
+	// Declaring rungs is told to everyone, so to this one, too: also while the publisher is away, whose tracks come with it.
+	known := func(t *stream.Track) bool { return slices.Contains(l.left, t) }
+	if l.off || len(own) == 0 || slices.Equal(own, l.all) || l.away && !slices.ContainsFunc(own, not(known)) {
 		return
 	}
-	l.all, l.away = own, false
+	l.hereLocked(own)
+}
+
+func not[T any](f func(T) bool) func(T) bool { return func(v T) bool { return !f(v) } }
+
+// hereLocked takes up the tracks of a publisher who is here.
+func (l *Ladder) hereLocked(own []*stream.Track) {
+	l.all, l.away, l.left = own, false, nil
 	for _, t := range own {
 		l.describeLocked(t)
 	}
@@ -87,7 +100,7 @@ func (l *Ladder) describeLocked(t *stream.Track) {
 		if in.id == t.ID {
 			if !sameTrack(in.track, t) {
 				in.gen++
-				in.every = 0
+				in.seen, in.every = 0, 0
 			}
 			in.track = t
 			in.feed.setAway(false)
@@ -107,6 +120,9 @@ func (l *Ladder) Frame(f *stream.Frame) {
 	if l.off {
 		return
 	}
+	if l.away && len(l.seen) > 0 {
+		l.hereLocked(l.seen) // who comes back with the same tracks is known by the first frame
+	}
 	for _, in := range l.inputs {
 		if in.id == f.Track.ID {
 			in.measure(f)
@@ -118,16 +134,18 @@ func (l *Ladder) Frame(f *stream.Frame) {
 	}
 }
 
-// measure follows the time between pictures.
+// measure follows the time between pictures, by the order in which they come: times of presentation may be reordered. A pause is none.
 func (in *input) measure(f *stream.Frame) {
-	if d := float64(f.PTS - in.last); d > 0 && d < float64(f.Track.ClockRate) {
-		if in.every == 0 {
-			in.every = d
-		}
-		in.every += (d - in.every) / 16
+	d := float64(f.DTS) - float64(in.last)
+	if in.era == f.Era && in.last != 0 && d > 0 && d < float64(f.Track.ClockRate) {
+		in.seen = min(in.seen+1, measuredOver)
+		in.every += (d - in.every) / float64(in.seen)
 	}
-	in.last = f.PTS
+	in.era, in.last = f.Era, f.DTS
 }
+
+// measuredOver is about how many pictures a measured rate is of, and how many it takes to overrule what a track claims.
+const measuredOver = 30
 
 // Data implements stream.Consumer.
 func (l *Ladder) Data(*stream.Data) {}
@@ -136,8 +154,10 @@ func (l *Ladder) Data(*stream.Data) {}
 func (l *Ladder) Away() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.away = true
-	l.all = nil
+	if !l.away {
+		l.left = l.all
+	}
+	l.away, l.all = true, nil
 	for _, in := range l.inputs {
 		in.feed.setAway(true)
 	}
@@ -165,7 +185,7 @@ func (l *Ladder) own() {
 		l.m.forget(l)
 	}()
 	select {
-	case <-l.m.ready:
+	case <-l.m.known:
 	case <-l.ctx.Done():
 		return
 	}
@@ -193,11 +213,12 @@ func (l *Ladder) replan() {
 	if l.m.engines.usable(false) {
 		plan = command.MakePlan(l.all, ladder, command.PlanOptions{Convert: set.Convert, Poster: set.Poster})
 	}
+	ready := l.m.isReady()
 	if plan.Picture != nil && !l.m.engines.usable(true) {
 		plan.Picture = nil
 	}
 	l.plan, l.ladder = plan, ladder
-	jobs := l.assignLocked(&plan, &set)
+	jobs := l.assignLocked(&plan, &set, ready)
 	l.mu.Unlock()
 	l.declare()
 	for _, j := range jobs {
@@ -205,9 +226,13 @@ func (l *Ladder) replan() {
 	}
 }
 
-// assignLocked gives each input's job what it is to do, and makes the jobs that are missing.
-func (l *Ladder) assignLocked(plan *command.Plan, set *Settings) []*job {
+// assignLocked gives each input's job what it is to do, and makes the jobs that are missing. ready tells that encoders of pictures
+// are known; sound needs none.
+func (l *Ladder) assignLocked(plan *command.Plan, set *Settings, ready bool) []*job {
 	for _, in := range l.inputs {
+		if in.track.Video() && !ready {
+			continue // what comes is kept until the trial is over
+		}
 		var w *want
 		switch {
 		case plan.Picture != nil && plan.Picture.Source.ID == in.id:
@@ -245,12 +270,18 @@ func (l *Ladder) assignLocked(plan *command.Plan, set *Settings) []*job {
 	return slices.Clone(l.jobs)
 }
 
-// rate is the input's frame rate: the measured one, else the one that it claims; 0 when neither is known.
+// rate is the input's frame rate as encoders are to be told, who spend a picture's share of the bit rate by it: the one that it
+// claims, or the measured one where none is claimed or where more comes; 0 when neither is known. A publisher that sends less for
+// a while, as a phone in a dark room, gets no more bits for each picture, because it may send more at any time.
 func (in *input) rate() float64 {
-	if in.every > 0 {
-		return float64(in.track.ClockRate) / in.every
+	claimed := in.track.FrameRate
+	if in.seen == 0 || claimed > 0 && in.seen < measuredOver {
+		return claimed
 	}
-	return in.track.FrameRate
+	if measured := float64(in.track.ClockRate) / in.every; claimed <= 0 || measured > 1.1*claimed {
+		return measured
+	}
+	return claimed
 }
 
 func (l *Ladder) jobLocked(source int) *job {
@@ -272,6 +303,13 @@ func (l *Ladder) rateOf(source int) float64 {
 		}
 	}
 	return 0
+}
+
+// firstSound tells whether an input is the first of which sound is made.
+func (l *Ladder) firstSound(source int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.plan.Sound) == 0 || l.plan.Sound[0].Source.ID == source
 }
 
 func (l *Ladder) isAway() bool {

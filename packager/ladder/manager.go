@@ -24,12 +24,13 @@ type Manager struct {
 
 	ctx    context.Context // of all streams' goroutines
 	cancel context.CancelFunc
+	known  chan struct{} // closed when the program is known, or the trial is over
 	ready  chan struct{} // closed when an engine works, or the trial is over
 	tried  chan struct{} // closed when the trial is over
+	trying chan struct{} // of one place, taken by who makes it
 
 	mu      sync.Mutex // guards what follows
 	streams map[string]*Ladder
-	ran     bool           // the trial was begun
 	codecs  []stream.Codec // that engines were tried with
 	closed  bool
 	working sync.WaitGroup // one for each stream's owner, and trials
@@ -60,7 +61,8 @@ func New(opt Options) (*Manager, error) {
 	}
 	m := &Manager{
 		opt: opt, log: opt.Log.With("room", "ladder"), env: child.Environment(opt.Environ),
-		ready: make(chan struct{}), tried: make(chan struct{}), streams: map[string]*Ladder{},
+		known: make(chan struct{}), ready: make(chan struct{}), tried: make(chan struct{}),
+		trying: make(chan struct{}, 1), streams: map[string]*Ladder{},
 	}
 	m.metrics = newMetrics(opt.Registerer)
 	m.engines = newEngines(opt.Now, m.metrics)
@@ -94,21 +96,22 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
-// try makes the first trial; who comes second waits for its end.
+// try makes the first trial; who comes second waits for its end, and makes it where the first one was told to stop.
 func (m *Manager) try(ctx context.Context) {
-	m.mu.Lock()
-	first := !m.ran
-	m.ran = true
-	m.mu.Unlock()
-	if !first {
-		select {
-		case <-m.tried:
-		case <-ctx.Done():
-		}
+	select {
+	case m.trying <- struct{}{}:
+		defer func() { <-m.trying }()
+	case <-ctx.Done():
 		return
 	}
-	defer close(m.tried)
-	m.search(ctx)
+	select {
+	case <-m.tried:
+		return
+	default:
+	}
+	if m.search(ctx); ctx.Err() == nil {
+		close(m.tried)
+	}
 }
 
 // search makes a trial. Streams go on as soon as an engine works.
@@ -117,7 +120,11 @@ func (m *Manager) search(ctx context.Context) {
 	m.mu.Lock()
 	m.codecs = set.codecs()
 	m.mu.Unlock()
-	defer m.begin()
+	defer func() {
+		if ctx.Err() == nil {
+			m.begin()
+		}
+	}()
 	if set.Program == "" {
 		return
 	}
@@ -125,10 +132,15 @@ func (m *Manager) search(ctx context.Context) {
 		m.engines.set(set.Program, t, nil)
 		if t.works() {
 			m.begin()
+		} else {
+			m.know()
 		}
 	})
 	switch working := m.engines.names(); {
 	case ctx.Err() != nil:
+	case err != nil && len(working) > 0:
+		// What worked before goes on; the program may be in the middle of an upgrade.
+		m.log.Warn("encoders could not be tried anew", "error", err)
 	case err != nil:
 		m.engines.set(set.Program, trial{}, err)
 		m.log.Error("no renditions can be made of streams", "error", err)
@@ -139,14 +151,39 @@ func (m *Manager) search(ctx context.Context) {
 	}
 }
 
-// begin lets streams begin.
-func (m *Manager) begin() {
+// know lets streams make what needs no encoder of pictures.
+func (m *Manager) know() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	closeLocked(m.known)
+}
+
+// begin lets streams make all, or what can be made by now.
+func (m *Manager) begin() {
+	m.mu.Lock()
+	closeLocked(m.known)
+	closeLocked(m.ready)
+	m.mu.Unlock()
+	for _, l := range m.all() {
+		l.signal()
+	}
+}
+
+// closeLocked closes a channel that may be closed.
+func closeLocked(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+func (m *Manager) isReady() bool {
 	select {
 	case <-m.ready:
+		return true
 	default:
-		close(m.ready)
+		return false
 	}
 }
 

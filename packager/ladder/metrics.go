@@ -32,6 +32,8 @@ const (
 	dropPriming = "priming"
 	dropOrder   = "out_of_order"
 	dropEmpty   = "no_picture"
+	// what refers to a picture that was dropped
+	dropReference = "broken_reference"
 )
 
 // Reasons for which children end before their time, and are replaced.
@@ -66,7 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		drops:          by("reason", "dropped_frames_total", "Frames that went to no child, or came back and were not passed on, by reason."),
 		engineFailures: by("backend", "engine_failures_total", "Children that failed on an engine, by back-end."),
 		engineInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pushcart_ladder_engine_info", Help: "Engines that were tried: 1 when they work."}, []string{"backend"}),
+			Name: "pushcart_ladder_engine_works", Help: "Whether an engine that was tried works: 1 when it does."}, []string{"backend"}),
 		fed:       counter("fed_frames_total", "Frames that went to ffmpeg."),
 		posters:   counter("posters_total", "Posters that were made."),
 		unaligned: counter("unaligned_keyframes_total", "Key frames that encoders made where the source has none."),
@@ -128,8 +130,8 @@ type meter struct {
 const meterSeconds = 5
 
 func (m *meter) add(now time.Time, n int) {
-	if m.begun.IsZero() {
-		m.begun = now
+	if m.begun.IsZero() || now.Before(m.begun) { // the clock was put back
+		*m = meter{begun: now}
 	}
 	sec := now.Unix()
 	b := &m.buckets[sec%int64(len(m.buckets))]

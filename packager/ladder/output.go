@@ -30,6 +30,7 @@ type output struct {
 	returned atomic.Int64 // frames read
 	newest   atomic.Int64 // the highest time of them, in the source's ticks; 0 before the first
 	strange  int
+	broken   bool // a picture was dropped: what refers to it is of no use
 }
 
 // decoder makes stream frames of what comes from a child.
@@ -91,29 +92,43 @@ func (o *output) pass(dec decoder, f *nut.Frame, rate int) error {
 	case err != nil:
 		return err
 	case out == nil:
-		o.drop(dropEmpty)
-		return nil
+		return o.odd(dropEmpty, "have no picture that can be read")
 	}
 	source := o.r.inSource(pts, rate)
 	from, reason := o.origin(out, source)
-	if reason != "" {
-		if reason == dropUnknown {
-			if o.strange++; o.strange > mostStrange {
-				return fmt.Errorf("%d frames in a row have times that no frame has that was sent to ffmpeg", o.strange)
-			}
-		}
+	switch {
+	case reason == dropUnknown:
+		return o.odd(reason, "have times that no frame has that was sent to ffmpeg")
+	case reason != "":
 		o.drop(reason)
 		return nil
 	}
 	o.strange = 0
-	if !o.rung.claim(era, out.DTS) {
+	if o.broken && !out.Key {
+		o.drop(dropReference)
+		return nil
+	}
+	dts, ok := o.rung.claim(era, out.DTS, out.PTS)
+	if !ok {
+		o.broken = out.Track.Video()
 		o.drop(dropOrder)
 		return nil
 	}
-	out.Era, out.Wall = era, from.wall
+	o.broken = false
+	out.DTS, out.Era, out.Wall = dts, era, from.wall
 	o.count(out, source, &from)
 	if o.r.j.l.s.Branch().Write(out) != nil {
 		return nil // the stream has ended, and the child is about to
+	}
+	return nil
+}
+
+// odd drops a frame that is not what ffmpeg was asked for, and with it what refers to it. Its error says that there are too many.
+func (o *output) odd(reason, what string) error {
+	o.broken = !o.track.Rung.Audio
+	o.drop(reason)
+	if o.strange++; o.strange > mostStrange {
+		return fmt.Errorf("%d frames in a row %s", o.strange, what)
 	}
 	return nil
 }
@@ -192,9 +207,6 @@ func (o *output) learn(known *stream.Track) *stream.Track {
 	t.Config, t.CodecString, t.ClockRate = known.Config, known.CodecString, known.ClockRate
 	if known.Video() {
 		t.Width, t.Height = known.Width, known.Height
-		if t.FrameRate == 0 {
-			t.FrameRate = known.FrameRate
-		}
 	} else {
 		t.SampleRate, t.Channels, t.FrameSamples = known.SampleRate, known.Channels, known.FrameSamples
 		t.Silence, t.SilenceSamples = known.Silence, known.SilenceSamples
@@ -229,20 +241,33 @@ func (o *output) newPictures(head *nut.Stream) (decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &pictures{o: o, v: v, rate: head.Rate, order: newDecodeOrder(head.Delay), interval: 3000}
+	d := &pictures{o: o, v: v, rate: head.Rate, interval: 3000}
 	if r := o.r.want.frameRate; r > 0 {
-		d.interval = int64(90000 / r)
+		d.interval = int64(min(90000/r, 90000))
 	}
-	if len(head.Config) > 0 {
-		units := [][]byte{head.Config}
-		if d.startCodes() {
-			units = splitAnnexB(nil, head.Config)
-		}
-		if err := v.Parameters(units); err != nil {
+	if v.Parameters(d.parameters(head.Config)) != nil {
+		// Key frames bring them, too: what is wrong with the header's is no reason to give up.
+		if d.v, err = codec.NewElementary(o.track.Rung.Codec); err != nil {
 			return nil, err
 		}
 	}
+	// ffmpeg does not always say how far pictures are reordered: with x265 its header has 0. The codec data do.
+	d.order = newDecodeOrder(max(head.Delay, d.v.Reorder()))
 	return d, nil
+}
+
+// parameters are the units of a file's codec data: NAL units behind start codes, or OBUs, in front of which av1C has four bytes
+// (AV1-ISOBMFF 2.3.3; the first is 0x81).
+func (d *pictures) parameters(config []byte) [][]byte {
+	switch {
+	case d.startCodes():
+		return splitAnnexB(nil, config)
+	case len(config) > 4 && config[0] == 0x81:
+		return [][]byte{config[4:]}
+	case len(config) == 0:
+		return nil
+	}
+	return [][]byte{config}
 }
 
 // startCodes tells whether the codec's frames are NAL units behind start codes.
@@ -263,6 +288,9 @@ func (d *pictures) frame(f *nut.Frame, pts int64) (*stream.Frame, error) {
 		return nil, err
 	}
 	pts = stream.Rescale(pts, d.rate, 90000)
+	if s.Changed && d.v.Reorder() > d.order.delay {
+		d.order = newDecodeOrder(d.v.Reorder())
+	}
 	dts := d.order.next(pts, d.interval)
 	if len(s.Payload) == 0 || !d.v.Ready() {
 		return nil, nil

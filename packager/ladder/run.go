@@ -24,6 +24,10 @@ const (
 	watchEvery = 250 * time.Millisecond
 )
 
+// longestSilence is how long sound may stop for the child to go on. ffmpeg fills a pause with silence, all of it at once, however long
+// it was; what is of more than a rung's lag nobody waits for.
+const longestSilence = 5 * time.Second
+
 // childStart is the time, in seconds, at which a child's timeline begins: its times are small numbers, and none is below zero even
 // where an encoder begins before the first frame or a publisher's PTS are below its DTS.
 const childStart = 10
@@ -42,6 +46,7 @@ type run struct {
 	done   chan struct{}   // closed when this one has
 
 	table   fedTable
+	latest  int64 // PTS of the frame that was fed last; of the feeding goroutine
 	outputs []*output
 	watch   watch
 
@@ -245,6 +250,8 @@ func (r *run) judge(q *queued) verdict {
 		return stop
 	case r.begun && q.era != r.era, r.begun && q.key && r.cut.Load() && q.track.Video(), r.cut.Load() && !q.track.Video():
 		return stop
+	case r.begun && !q.track.Video() && duration(q.pts-r.latest, q.track.ClockRate) > longestSilence:
+		return stop
 	case !r.begun && !q.key, r.want.keysOnly() && !q.key:
 		return pass
 	}
@@ -296,6 +303,7 @@ func (r *run) note(q *queued) int64 {
 		r.begun, r.era, r.zero = true, q.era, q.pts/rate-childStart
 		r.mu.Unlock()
 	}
+	r.latest = q.pts
 	r.table.add(fed{pts: q.pts, key: q.key, wall: q.wall, at: q.at})
 	r.j.l.m.metrics.fed.Inc()
 	return r.zero * rate

@@ -26,15 +26,20 @@ type rung struct {
 	delay   time.Duration // real time
 }
 
-// claim tells whether a frame may follow what was passed on: its era does not go back and its decoding time rises.
-func (r *rung) claim(era int, dts int64) bool {
+// claim tells whether a frame may follow what was passed on, and its decoding time: the era does not go back, and the time rises.
+// One that does not rise is lifted as far as the frame's presentation permits: the decoding times of a child's first frames are
+// reckoned, and may fall among the last ones of the child before.
+func (r *rung) claim(era int, dts, pts int64) (int64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.some && (era < r.era || era == r.era && dts <= r.dts) {
-		return false
+	if r.some && era == r.era {
+		dts = max(dts, r.dts+1)
+	}
+	if r.some && era < r.era || dts > pts {
+		return 0, false
 	}
 	r.some, r.era, r.dts = true, era, dts
-	return true
+	return dts, true
 }
 
 func (r *rung) passed(now time.Time, size int, lag, delay time.Duration) {

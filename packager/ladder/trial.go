@@ -28,8 +28,8 @@ func (t *trial) works() bool {
 	return slices.ContainsFunc(t.engines, func(x tried) bool { return x.problem == "" })
 }
 
-// trialFunc finds out what the host can do. It tells found each time that it knows more; the first engine of the order that works
-// is told of complete. Its error says in a sentence why there is nothing to call.
+// trialFunc finds out what the host can do. It tells found each time that it knows more: first what the program is, then the
+// engines, and the first one of the order that works is told of complete. Its error says in a sentence why there is nothing to call.
 type trialFunc func(ctx context.Context, set Settings, env []string, log *slog.Logger, found func(trial)) error
 
 // notTried is what is said of an engine whose turn has not come.
@@ -61,6 +61,7 @@ func tryEngines(ctx context.Context, set Settings, env []string, log *slog.Logge
 		x.out.engines = append(x.out.engines, tried{engine: e, problem: notTried})
 	}
 	x.reasons = make([]map[stream.Codec]string, len(x.out.engines))
+	found(x.out) // the program is there, which is all that sound needs
 	x.all(ctx)
 	return nil
 }

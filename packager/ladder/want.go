@@ -81,6 +81,17 @@ func (w *want) span() time.Duration {
 // keysOnly tells that a poster is all that is made: key frames suffice for that.
 func (w *want) keysOnly() bool { return w.picture != nil && len(w.picture.Outputs) == 0 }
 
+// at is the picture job of a source of which more pictures come than its codec data claim, which often is none: encoders and costs go
+// by the rate.
+func at(p *command.PictureJob, rate float64) *command.PictureJob {
+	if rate <= p.Source.FrameRate {
+		return p
+	}
+	job, source := *p, *p.Source
+	source.FrameRate, job.Source = rate, &source
+	return &job
+}
+
 // args are what the program is called with, and how many outputs it has.
 func (w *want) args(e command.Engine) (args []string, outputs int) {
 	set := command.Settings{Threads: w.set.Threads}

@@ -12,7 +12,8 @@ const (
 	stuckAfter      = 3 * time.Second
 	stuckFirst      = 5 * time.Second // before the first frame comes back
 	heldLatency     = 10
-	heldQuality     = 100
+	heldQuality     = 100 // before the first frame comes back: look-ahead, and a picture of each thread
+	heldReordered   = 16  // afterwards: for each frame that goes in one comes out, but for those that are reordered
 	heldSound       = 32
 	overloadSamples = 10   // seconds that are looked at
 	slowSpeed       = 0.95 // of the stream's; jitter of measuring is above that
@@ -25,6 +26,8 @@ type watch struct {
 	second  time.Time // of the last sample
 	cpu     time.Duration
 	rate    float64 // processors
+	fed     int64   // frames, at the last sample
+	share   float64 // of the source's pictures that came, averaged like rate
 	slow    bool    // it cannot keep up, and there is nothing to take off
 }
 
@@ -54,7 +57,7 @@ func (w *watch) begin(r *run) {
 	for i := range w.waits {
 		w.waits[i].since = now
 	}
-	w.second, w.cpu = now, r.proc.CPU()
+	w.second, w.cpu, w.share = now, r.proc.CPU(), 1
 }
 
 // look tells whether the child is stuck, and once a second looks after its speed.
@@ -72,7 +75,8 @@ func (r *run) look() (why string, err error) {
 func (w *watch) stuck(r *run, now time.Time) bool {
 	limit := stuckAfter
 	if !r.answered.Load() {
-		limit = stuckFirst
+		// A host on which many begin at once needs longer: the next attempts get more time.
+		limit = stuckFirst * time.Duration(1+min(r.j.failures, 3))
 	}
 	if busy := r.busy.Load(); busy != 0 && now.Sub(r.began)-time.Duration(busy) >= limit {
 		return true
@@ -84,22 +88,29 @@ func (w *watch) stuck(r *run, now time.Time) bool {
 			*x = wait{returned, attempts, now}
 			continue
 		}
-		if now.Sub(x.since) >= limit && attempts-x.attempts >= r.held() {
+		if now.Sub(x.since) >= limit && attempts-x.attempts >= r.held(o) {
 			return true
 		}
 	}
 	return false
 }
 
-// held is how many frames a child may keep before it gives the first.
-func (r *run) held() int64 {
-	switch {
-	case r.want.picture == nil:
+// held is how many frames a child may get without giving one.
+func (r *run) held(o *output) int64 {
+	if r.want.picture == nil {
 		return heldSound
-	case r.want.mode() == command.Quality:
-		return heldQuality
 	}
-	return heldLatency
+	n := int64(heldLatency)
+	if r.want.mode() == command.Quality {
+		n = heldReordered
+		if o.returned.Load() == 0 {
+			n = heldQuality
+		}
+	}
+	if source, capped := r.want.picture.Source.FrameRate, o.track.FrameRate; capped > 0 && source > capped {
+		n *= int64(min(source/capped, 240)) + 1 // frames that are left out on purpose
+	}
+	return n
 }
 
 // everySecond measures the child, takes a rung off when it cannot keep up, and lets one return when there is room.
@@ -111,11 +122,16 @@ func (r *run) everySecond(now time.Time) {
 		w.rate = rate
 	}
 	w.rate += (rate - w.rate) / 4
+	w.follow(r, now)
 	r.j.l.m.metrics.cpu.WithLabelValues(kindOf(r.j.picture)).Add(max(0, (cpu - w.cpu).Seconds()))
 	w.cpu, w.second = cpu, now
 	w.sample(r, now)
-	r.j.l.m.room.measure(r.j, r.want.picture, r.kind(), w.rate, w.keepsUp(r))
+	if w.share >= leastShare {
+		r.j.l.m.room.measure(r.j, r.want.picture, r.kind(), w.rate/w.share, w.keepsUp(r))
+	}
 	switch {
+	case r.outrun(now):
+		r.cut.Store(true)
 	case w.behind(r):
 		w.samples = nil
 		if r.j.overloaded(r) {
@@ -134,6 +150,44 @@ func (r *run) everySecond(now time.Time) {
 	r.mu.Lock()
 	r.level = level{rate: w.rate, speed: w.speed(r), slow: w.slow}
 	r.mu.Unlock()
+}
+
+// Pictures may come at that many times the rate that the encoders were told, before others are started, and not sooner than that.
+const (
+	outrunBy    = 1.4
+	outrunAfter = 10 * time.Second
+)
+
+// outrun tells that the source sends many more pictures than the encoders were told, who would spend as many times the bit rate.
+func (r *run) outrun(now time.Time) bool {
+	if len(r.outputs) == 0 || r.want.picture == nil || now.Sub(r.began) < outrunAfter {
+		return false
+	}
+	return r.j.l.rateOf(r.j.source) > outrunBy*r.told()
+}
+
+// told is the source's rate as the encoders have it.
+func (r *run) told() float64 {
+	if told := r.want.picture.Source.FrameRate; told > 0 {
+		return told
+	}
+	return 30 // as package command takes it
+}
+
+// leastShare is how much of what a source may send has to come for its child's work to be measured by.
+const leastShare = 0.25
+
+// follow follows how much of the pictures that the source may send comes. A child that waits for a publisher who pauses takes
+// nothing, which says nothing about what it needs.
+func (w *watch) follow(r *run, now time.Time) {
+	fed := r.attempts.Load()
+	came := float64(fed-w.fed) / now.Sub(w.second).Seconds()
+	w.fed = fed
+	p := r.want.picture
+	if p == nil || len(p.Outputs) == 0 {
+		return
+	}
+	w.share += (min(1, came/r.told()) - w.share) / 4
 }
 
 // sample takes one once all outputs have given something.
@@ -185,7 +239,10 @@ func (w *watch) behind(r *run) bool {
 	}
 	middle, rate := w.samples[len(w.samples)/2], r.want.track.ClockRate
 	far := func(s *sample) bool { return s.behind(rate) > r.want.mode().Lag()/2 }
-	slow := func(a, b *sample) bool { return a.speed(b, rate) < slowSpeed }
+	slow := func(a, b *sample) bool {
+		// Less than the clock, and less than what came: a source that pauses is slow by itself.
+		return a.speed(b, rate) < slowSpeed && float64(b.back-a.back) < slowSpeed*float64(b.in-a.in)
+	}
 	return far(&last) && (slow(&first, &middle) && slow(&middle, &last) || last.fulls > first.fulls && far(&first))
 }
 
