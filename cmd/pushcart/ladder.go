@@ -17,7 +17,7 @@ type ladderCommand struct {
 
 	Name   string `arg:"" optional:"" help:"The stream; without, what the node makes ladders with is told."`
 	DryRun bool   `help:"Print the ffmpeg commands that would be run for the stream, each in a line to be pasted, and run nothing."`
-	Source string `placeholder:"TEXT" help:"With --dry-run: what the publisher would send, such as 'h264 1280x720 30fps aac'; without, the stream's tracks."`
+	Source string `placeholder:"TEXT" help:"With --dry-run: what the publisher would send, such as 'h264 1280x720 30fps aac' or 'hevc 1920x1080 pq opus mono' (pq, hlg: HDR); without, the stream's tracks."`
 	Config string `short:"c" placeholder:"FILE" help:"With --dry-run: plan by this configuration file, without asking a node."`
 }
 
@@ -48,8 +48,10 @@ func (c *ladderCommand) tellStream(j *job) error {
 	if err := j.say("%s", headline(&d)); err != nil {
 		return err
 	}
-	if err := table(j.stdout, rungRows(&d)); err != nil {
-		return err
+	if len(d.Rungs) > 0 {
+		if err := table(j.stdout, rungRows(&d)); err != nil {
+			return err
+		}
 	}
 	if len(d.Children) > 0 {
 		if err := table(j.stdout, childRows(d.Children)); err != nil {
@@ -73,9 +75,12 @@ func (c *ladderCommand) tellStream(j *job) error {
 func headline(d *api.LadderDetail) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: ", d.Stream)
-	if d.Name == "" {
+	switch {
+	case d.Name == "" && len(d.Rungs) == 0:
+		b.WriteString("no ladder")
+	case d.Name == "":
 		b.WriteString("conversions")
-	} else {
+	default:
 		fmt.Fprintf(&b, "ladder %s (%s)", d.Name, d.Mode)
 	}
 	fmt.Fprintf(&b, ", %s", d.State)
@@ -97,9 +102,10 @@ func rungRows(d *api.LadderDetail) [][]string {
 	speeds := map[string]string{"video": speedOf(d.Children, "picture"), "audio": speedOf(d.Children, "sound")}
 	for i := range d.Rungs {
 		r := &d.Rungs[i]
+		idle := r.State != "running" // then there is neither a distance nor a speed
 		rows = append(rows, []string{
 			r.Name, r.Codec, unless(r.Width == 0, "%dx%d", r.Width, r.Height), unless(r.FrameRate == 0, "%.4g", r.FrameRate),
-			bitRate(r.Bitrate), bitRate(r.Measured), unless(r.Lag == 0, "%.2f s", r.Lag), speeds[r.Kind], fmt.Sprint(r.Dropped), because(r.State, r.Reason),
+			bitRate(r.Bitrate), bitRate(r.Measured), unless(idle, "%.2f s", r.Lag), unless(idle, "%s", speeds[r.Kind]), fmt.Sprint(r.Dropped), because(r.State, r.Reason),
 		})
 	}
 	return rows
@@ -115,10 +121,13 @@ func speedOf(children []api.LadderChild, kind string) string {
 		if speed != "-" {
 			return "-"
 		}
-		speed = fmt.Sprintf("%.2fx", children[i].Speed)
+		speed = speedText(children[i].Speed)
 	}
 	return speed
 }
+
+// speedText is the media's time by the clock's; "-" for the first seconds, in which it is not known.
+func speedText(speed float64) string { return unless(speed == 0, "%.2fx", speed) }
 
 // childRows is the table of a ladder's processes.
 func childRows(children []api.LadderChild) [][]string {
@@ -126,19 +135,23 @@ func childRows(children []api.LadderChild) [][]string {
 	for i := range children {
 		c := &children[i]
 		rows = append(rows, []string{
-			c.Kind, unless(c.Pid == 0, "%d", c.Pid), unless(c.Backend == "", "%s", c.Backend), fmt.Sprintf("%.2fx", c.Speed), fmt.Sprintf("%.4g", c.FPS),
+			c.Kind, unless(c.Pid == 0, "%d", c.Pid), unless(c.Backend == "", "%s", c.Backend), speedText(c.Speed), unless(c.FPS == 0, "%.4g", c.FPS),
 			fmt.Sprintf("%.0f%%", c.CPU), fmt.Sprint(c.Queue), fmt.Sprint(c.Dropped), fmt.Sprint(c.Restarts),
 		})
 	}
 	return rows
 }
 
-// sayWhyFailing prints why a process failed and the last that it said; nothing of one that is well.
+// sayWhyFailing prints why a process failed, now or at some time before, and the last that it said; nothing of one that never did.
 func (j *job) sayWhyFailing(c *api.LadderChild) error {
 	if c.LastError == "" {
 		return nil
 	}
-	if err := j.say("%s failed: %s", c.Kind, printable(c.LastError)); err != nil {
+	format := "%s failed: %s"
+	if c.Pid != 0 {
+		format = "%s runs again. What failed before: %s"
+	}
+	if err := j.say(format, c.Kind, printable(c.LastError)); err != nil {
 		return err
 	}
 	for _, line := range c.Stderr {
@@ -168,8 +181,13 @@ func tellNode(j *job) error {
 		n.UsedCores, n.BudgetCores, n.Transcodes, n.MaxTranscodes); err != nil {
 		return err
 	}
-	if err := table(j.stdout, engineRows(n.Engines)); err != nil || len(n.Streams) == 0 {
-		return err
+	if len(n.Engines) > 0 {
+		if err := table(j.stdout, engineRows(n.Engines)); err != nil {
+			return err
+		}
+	}
+	if len(n.Streams) == 0 {
+		return nil
 	}
 	rows := [][]string{{"STREAM", "LADDER", "STATE", "ENCODER", "RUNGS", "CPU"}}
 	for _, s := range n.Streams {

@@ -121,13 +121,13 @@ func TestLadder(t *testing.T) {
 	w := openWorkshop(t)
 	w.says(`show: ladder mobile (latency), reduced on cpu, Opus to AAC: The node is full.
 RUNG       CODEC  SIZE      FRAMES/S  ASKED        MEASURED    LAG     SPEED  DROPPED  STATE
-720p       H.264  1280x720  29.97     1.80 Mbit/s  -           -       1.00x  0        off: It did not keep up.
+720p       H.264  1280x720  29.97     1.80 Mbit/s  -           -       -      0        off: It did not keep up.
 480p       H.264  854x480   29.97     900 kbit/s   874 kbit/s  0.31 s  1.00x  2        running
 audio-aac  AAC    -         -         128 kbit/s   128 kbit/s  0.10 s  1.00x  0        running
 PROCESS  PID   ENCODER  SPEED  FRAMES/S  CPU   QUEUE  DROPPED  RESTARTS
 picture  4711  cpu      1.00x  29.97     150%  3      7        1
-sound    -     -        1.00x  0         0%    0      0        0
-picture failed: It gave nothing for 3 s.
+sound    -     -        1.00x  -         0%    0      0        0
+picture runs again. What failed before: It gave nothing for 3 s.
   [libx264]  [2Jframe
   Conversion failed!
 The rung 1080p is left out.

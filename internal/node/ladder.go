@@ -25,12 +25,20 @@ func (n *Node) openLadder(cfg *config.Config) error {
 	}
 	var err error
 	n.ladders, err = ladder.New(ladder.Options{
-		Settings: func() ladder.Settings { return ladderSettings(n.cfg.Load()) }, Log: n.log, Registerer: n.reg, Environ: os.Environ(),
+		Settings: func() ladder.Settings { return ladderSettingsSince(cfg, n.cfg.Load()) }, Log: n.log, Registerer: n.reg, Environ: os.Environ(),
 	})
 	if err != nil {
 		return fmt.Errorf("set up the ladder: %w", err)
 	}
 	return nil
+}
+
+// ladderSettingsSince are the settings of now, but for those that hold from one start to the next: the program and the encoders
+// that were tried are those that are used.
+func ladderSettingsSince(start, now *config.Config) ladder.Settings {
+	set, first := ladderSettings(now), ladderSettings(start)
+	set.Program, set.Encoders, set.Device = first.Program, first.Encoders, first.Device
+	return set
 }
 
 // ladderSettings are the section ladder as package ladder takes it.
@@ -75,11 +83,11 @@ func (n *Node) deliverable(c stream.Codec) bool {
 }
 
 // poster is a stream's newest poster.
-func (n *Node) poster(name string) (jpeg []byte, at time.Time, ok bool) {
+func (n *Node) poster(ctx context.Context, name string) (jpeg []byte, at time.Time, ok bool) {
 	if n.ladders == nil {
 		return nil, time.Time{}, false
 	}
-	return n.ladders.Poster(name)
+	return n.ladders.Poster(ctx, name)
 }
 
 // LadderCommand is what a node with the given settings would call for a source such as "h264 1280x720 30fps aac". It tries
@@ -181,7 +189,7 @@ const (
 func describeRung(r *ladder.RungInfo) api.LadderRung {
 	out := api.LadderRung{
 		Name: r.Name, Kind: "audio", Codec: r.Codec, Width: r.Width, Height: r.Height, FrameRate: round(r.FrameRate, 100),
-		Bitrate: int64(r.Target), Measured: int64(r.Bitrate), Frames: r.Frames, Lag: round(r.Lag.Seconds(), 1000),
+		Bitrate: int64(r.Target), Measured: int64(r.Bitrate), Frames: r.Frames, Lag: round(max(r.Lag, r.Delay).Seconds(), 1000),
 		State: rungStarting, Reason: r.Off,
 	}
 	if r.Width > 0 {
@@ -202,7 +210,7 @@ func describeRung(r *ladder.RungInfo) api.LadderRung {
 // detail describes a stream's ladder for its operator.
 func (l laddersAPI) detail(name string) (api.LadderDetail, bool) {
 	in, ok := l.m.Info(name)
-	if !ok {
+	if !ok || in.State == ladder.Off && len(in.Rungs)+len(in.Notes) == 0 {
 		return api.LadderDetail{}, false
 	}
 	out := api.LadderDetail{Stream: name, Ladder: *describeLadder(&in), Notes: in.Notes}

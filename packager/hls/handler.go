@@ -6,6 +6,7 @@
 package hls
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type Options struct {
 	Demand func(name string) bool
 	// Poster returns a stream's latest picture as JPEG and when it was taken; ok is false while there is none. The bytes are
 	// not changed afterwards. It may be called from any goroutine; nil is a node without posters.
-	Poster func(name string) (jpeg []byte, at time.Time, ok bool)
+	Poster func(ctx context.Context, name string) (jpeg []byte, at time.Time, ok bool)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }

@@ -23,7 +23,7 @@ func (h *Handler) poster(w http.ResponseWriter, r *http.Request, stream string) 
 	var at time.Time
 	ok := false
 	if h.opt.Poster != nil {
-		jpeg, at, ok = h.opt.Poster(stream)
+		jpeg, at, ok = h.opt.Poster(r.Context(), stream)
 	}
 	if !ok {
 		text := "this stream has no poster, or none yet"

@@ -19,7 +19,7 @@ type gallery struct {
 	asked []string
 }
 
-func (g *gallery) poster(name string) ([]byte, time.Time, bool) {
+func (g *gallery) poster(_ context.Context, name string) ([]byte, time.Time, bool) {
 	g.asked = append(g.asked, name)
 	return g.jpeg, g.at, name == "show" && g.jpeg != nil
 }

@@ -177,7 +177,7 @@ func TestFFmpegAligned(t *testing.T) {
 			t.Errorf("sound %d: %d ticks behind the one before", i, sound[i].PTS-sound[i-1].PTS)
 		}
 	}
-	if jpeg, _, ok := s.m.Poster("shop"); !ok || len(jpeg) < 100 || jpeg[0] != 0xFF {
+	if jpeg, _, ok := s.m.Poster(t.Context(), "shop"); !ok || len(jpeg) < 100 || jpeg[0] != 0xFF {
 		t.Errorf("poster of %d bytes", len(jpeg))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"pushcart/internal/stream"
 	"pushcart/packager/ladder/command"
@@ -36,6 +37,9 @@ type Ladder struct {
 	rungs  map[int]*rung
 	plan   command.Plan
 	ladder *command.Ladder
+	// asked is when somebody last asked for the poster, and posterless tells that there is none to make.
+	asked      time.Time
+	posterless bool
 
 	declaring sync.Mutex // guards declared, and keeps SetTracks calls in order; never taken under the stream's lock
 	declared  []*stream.Track
@@ -189,25 +193,32 @@ func (l *Ladder) own() {
 	case <-l.ctx.Done():
 		return
 	}
+	again := time.NewTimer(posterIdle)
+	again.Stop()
+	defer again.Stop()
 	for {
 		select {
 		case <-l.wake:
-			l.replan()
+		case <-again.C:
 		case <-l.ctx.Done():
 			return
+		}
+		if left := l.replan(); left > 0 {
+			again.Reset(left)
 		}
 	}
 }
 
-// replan finds what is to be made of the publisher's tracks now.
-func (l *Ladder) replan() {
+// replan finds what is to be made of the publisher's tracks now. It tells in how long to look again, whatever happens until then;
+// 0 is never.
+func (l *Ladder) replan() time.Duration {
 	set := l.m.opt.Settings()
 	ladder := set.choose(l.name, l.s.Ladder())
 	l.mu.Lock()
 	if l.away {
 		// What there is drains by itself. What is declared stays, for the publisher's return.
 		l.mu.Unlock()
-		return
+		return 0
 	}
 	var plan command.Plan
 	if l.m.engines.usable(false) {
@@ -217,6 +228,7 @@ func (l *Ladder) replan() {
 	if plan.Picture != nil && !l.m.engines.usable(true) {
 		plan.Picture = nil
 	}
+	left := l.onlyPosterLocked(&plan)
 	l.plan, l.ladder = plan, ladder
 	jobs := l.assignLocked(&plan, &set, ready)
 	l.mu.Unlock()
@@ -224,6 +236,7 @@ func (l *Ladder) replan() {
 	for _, j := range jobs {
 		j.signal()
 	}
+	return left
 }
 
 // assignLocked gives each input's job what it is to do, and makes the jobs that are missing. ready tells that encoders of pictures

@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -243,27 +244,89 @@ func TestPosters(t *testing.T) {
 		s.host.does = func(int, child.Spec) deed { return deed{jpeg: true} }
 	}, func(s *show) {
 		p := s.publish("shop", full(), nil)
-		if _, _, ok := s.m.Poster("shop"); ok {
-			t.Error("a poster before the first frame")
+		p.send(61)
+		if n := len(s.host.all()); n > 0 {
+			t.Fatalf("%d children although nobody asked for a poster", n)
+		}
+		begun := time.Now()
+		if _, _, ok := s.m.Poster(s.t.Context(), "shop"); ok || time.Since(begun) != posterWait {
+			t.Errorf("a poster, or none after %v, of a stream that sends nothing", time.Since(begun))
 		}
 		p.send(61)
-		jpeg, at, ok := s.m.Poster("shop")
+		jpeg, at, ok := s.m.Poster(s.t.Context(), "shop")
 		if !ok || len(jpeg) < 4 || at.IsZero() {
 			t.Fatalf("poster %x of %v", jpeg, at)
 		}
 		// A poster needs key frames only.
-		if n := len(s.host.all()[0].frames()); n != 3 {
+		if n := len(s.host.all()[0].frames()); n != 2 {
 			t.Errorf("%d frames went to the child", n)
 		}
 		was := slices.Clone(jpeg)
 		p.send(30)
-		if next, _, _ := s.m.Poster("shop"); !slices.Equal(jpeg, was) || slices.Equal(next, was) {
+		if next, _, _ := s.m.Poster(s.t.Context(), "shop"); !slices.Equal(jpeg, was) || slices.Equal(next, was) {
 			t.Error("a poster changed, or no new one came")
 		}
 		s.hub.Close()
 		synctest.Wait()
-		if _, _, ok := s.m.Poster("shop"); ok {
+		if _, _, ok := s.m.Poster(s.t.Context(), "shop"); ok {
 			t.Error("a poster of a stream that has ended")
+		}
+	})
+}
+
+// TestPostersOnDemand: where nothing else is made of a stream, a child for its poster runs while somebody asks; all who ask
+// first get the same one, and nobody the one of long ago.
+func TestPostersOnDemand(t *testing.T) {
+	inShow(t, func(s *show) {
+		s.set.Streams, s.set.Poster = nil, 5*time.Second
+		s.host.does = func(int, child.Spec) deed { return deed{jpeg: true} }
+	}, func(s *show) {
+		p := s.publish("shop", full(), nil)
+		p.send(15)
+		const many = 20
+		got := make(chan string, many)
+		for range many {
+			go func() {
+				jpeg, _, _ := s.m.Poster(s.t.Context(), "shop")
+				got <- string(jpeg)
+			}()
+		}
+		p.send(30)
+		first := <-got
+		for range many - 1 {
+			if next := <-got; next != first || first == "" {
+				t.Fatalf("posters %x and %x", first, next)
+			}
+		}
+		p.send(50 * fps)
+		if n := len(s.host.running()); n != 1 {
+			t.Fatalf("%d children 50 s after the last request", n)
+		}
+		s.m.Poster(s.t.Context(), "shop")
+		p.send(50 * fps)
+		if n := len(s.host.running()); n != 1 {
+			t.Fatalf("%d children 50 s after another request", n)
+		}
+		p.send(90 * fps)
+		if n := len(s.host.running()); n != 0 {
+			t.Fatalf("%d children 140 s after the last request", n)
+		}
+		ctx, cancel := context.WithCancel(s.t.Context())
+		cancel()
+		begun := time.Now()
+		s.m.Poster(ctx, "shop")
+		if time.Since(begun) > 0 {
+			t.Errorf("who has gone waited for %v", time.Since(begun))
+		}
+		asked := make(chan time.Time)
+		go func() {
+			_, at, _ := s.m.Poster(s.t.Context(), "shop")
+			asked <- at
+		}()
+		begun = time.Now()
+		p.send(2 * gop)
+		if at := <-asked; at.Before(begun.Add(-posterWait)) {
+			t.Errorf("the poster is of %v, it was asked for at %v", at, begun)
 		}
 	})
 }

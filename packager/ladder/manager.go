@@ -285,10 +285,11 @@ func (m *Manager) Info(name string) (Info, bool) {
 	return l.info(), true
 }
 
-// Poster returns a stream's newest poster and when it came; false when there is none. The bytes do not change.
-func (m *Manager) Poster(name string) (jpeg []byte, at time.Time, ok bool) {
+// Poster returns a stream's newest poster and when it came; false when there is none. The bytes do not change. Of a stream that
+// nothing else is made of, posters are made while somebody asks for them: it waits some seconds for the first, or until ctx ends.
+func (m *Manager) Poster(ctx context.Context, name string) (jpeg []byte, at time.Time, ok bool) {
 	if l := m.of(name); l != nil {
-		return l.poster.get()
+		return l.askPoster(ctx)
 	}
 	return nil, time.Time{}, false
 }

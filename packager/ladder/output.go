@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"pushcart/internal/codec"
 	"pushcart/internal/stream"
 	"pushcart/packager/ladder/command"
@@ -26,11 +28,23 @@ type output struct {
 	r     *run
 	track command.Output
 	rung  *rung
+	// passed and delay are the metrics' for its kind.
+	passed prometheus.Counter
+	delay  prometheus.Observer
 
 	returned atomic.Int64 // frames read
 	newest   atomic.Int64 // the highest time of them, in the source's ticks; 0 before the first
 	strange  int
 	broken   bool // a picture was dropped: what refers to it is of no use
+}
+
+// output makes one of the child's outputs.
+func (r *run) output(o command.Output) *output {
+	kind := kindOf(!o.Rung.Audio && o.Rung.Codec.Video())
+	m := r.j.l.m.metrics
+	return &output{
+		r: r, track: o, rung: r.j.l.rung(o.Track), passed: m.frames.WithLabelValues(kind), delay: m.lag.WithLabelValues(kind),
+	}
 }
 
 // decoder makes stream frames of what comes from a child.
@@ -163,9 +177,8 @@ func (o *output) count(f *stream.Frame, source int64, from *fed) {
 	}
 	delay := now.Sub(from.at)
 	o.rung.passed(now, len(f.Payload), lag, delay)
-	kind := kindOf(f.Track.Video())
-	m.metrics.frames.WithLabelValues(kind).Inc()
-	m.metrics.lag.WithLabelValues(kind).Observe(delay.Seconds())
+	o.passed.Inc()
+	o.delay.Observe(delay.Seconds())
 	o.r.answer()
 }
 

@@ -147,7 +147,7 @@ func (r *run) failed(f failure) (string, error) {
 func (r *run) open() {
 	outs := r.proc.Outputs()
 	for i, o := range r.want.outputs() {
-		out := &output{r: r, track: o, rung: r.j.l.rung(o.Track)}
+		out := r.output(o)
 		r.outputs = append(r.outputs, out)
 		pipe := outs[i]
 		r.readers.Go(func() { r.ended(out.read(pipe)) })
