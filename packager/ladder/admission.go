@@ -26,6 +26,10 @@ const (
 	newChild = 8 * time.Second
 	// spare is how much more than it needs must be idle before a rung returns.
 	spare = 1.25
+	// What children were measured to take may be that many times what they may, for that long, before a rung is taken off; and so
+	// long passes before the next one.
+	overBy  = 1.05
+	overFor = 10 * time.Second
 )
 
 // admission knows what the host has room for, by what children were measured to take.
@@ -41,6 +45,7 @@ type admission struct {
 	idle    float64 // processors; negative is not known
 	grower  *job    // to whom a rung came back last; nil is nobody
 	grewAt  time.Time
+	over    time.Time // since when children take too much, or when a rung was taken off for it; zero is not
 }
 
 // costKind is what a unit of cost depends on.
@@ -53,7 +58,8 @@ type costKind struct {
 type load struct {
 	transcode bool
 	estimate  float64 // processors
-	measured  float64
+	measured  float64 // at the source's full rate
+	taken     float64 // as it is; 0 before it is measured
 	since     time.Time
 	known     bool // measured is of use
 	reserved  bool // the job does not run yet: room is being made for it
@@ -106,14 +112,19 @@ func (a *admission) usedLocked(but *job) (cores float64, transcodes int) {
 
 // admit finds how many of a job's outputs, of which at least off are to go, there is room for, and enters the job. granted is nil
 // when there is room for none of it, and why says in a sentence what stands against the rest. A rung that comes back needs idle
-// processors besides.
-func (a *admission) admit(j *job, p *command.PictureJob, k costKind, off int) (granted *command.PictureJob, gone int, why string) {
+// processors besides. pruned tells that the job has given up what it was asked for a moment ago: it keeps the rest, whoever else
+// takes too much.
+func (a *admission) admit(j *job, p *command.PictureJob, k costKind, off int, pruned bool) (granted *command.PictureJob, gone int, why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	set := a.settings()
 	used, transcodes := a.usedLocked(j)
 	if len(p.Outputs) > 0 && set.MaxTranscodes > 0 && transcodes >= set.MaxTranscodes {
-		off, why = len(p.Outputs), fmt.Sprintf("%d transcodes run already: raise ladder.max_transcodes if the host has room for more.", transcodes)
+		run := fmt.Sprintf("%d transcodes run", transcodes)
+		if transcodes == 1 {
+			run = "1 transcode runs"
+		}
+		off, why = len(p.Outputs), run+" already: raise ladder.max_transcodes if the host has room for more."
 	}
 	budget, unit := a.cores*float64(set.MaxCPU)/100, a.unitOfLocked(j, k)
 	for gone = off; gone <= len(p.Outputs); gone++ {
@@ -121,12 +132,12 @@ func (a *admission) admit(j *job, p *command.PictureJob, k costKind, off int) (g
 			break
 		}
 		need := granted.Cost() * unit
-		if set.MaxCPU <= 0 || used+need <= budget || a.alone(granted, used) {
+		if set.MaxCPU <= 0 || used+need <= budget || a.alone(granted, used) || pruned && gone == off {
 			a.enterLocked(j, granted, need)
 			return granted, gone, why
 		}
 		if why == "" {
-			why = fmt.Sprintf("It needs about %.1f of the %.1f processors that ladder.max_cpu leaves to encoding, and %.1f are in use: "+
+			why = fmt.Sprintf("It needs about %.2f of the %.2f processors that ladder.max_cpu leaves to encoding, and %.2f are in use: "+
 				"take rungs out of the ladder, raise max_cpu or use a larger host or a GPU.", granted.Cost()*unit, budget, used)
 		}
 	}
@@ -184,7 +195,7 @@ func (a *admission) enterSound(j *job, needed bool) (why string) {
 	used, _ := a.usedLocked(j)
 	if budget := a.cores * float64(set.MaxCPU) / 100; !needed && set.MaxCPU > 0 && used+soundCores > budget {
 		delete(a.loads, j)
-		return fmt.Sprintf("There is no room for further tracks of sound: %.1f of the %.1f processors that ladder.max_cpu leaves to encoding are in use.", used, budget)
+		return fmt.Sprintf("There is no room for further tracks of sound: %.2f of the %.2f processors that ladder.max_cpu leaves to encoding are in use.", used, budget)
 	}
 	a.loads[j] = &load{estimate: soundCores, since: a.now()}
 	return ""
@@ -198,6 +209,59 @@ func (a *admission) leave(j *job) {
 	if a.grower == j {
 		a.grower = nil
 	}
+}
+
+// takes tells what a job's child takes of the processors now.
+func (a *admission) takes(j *job, cores float64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.loads[j]; l != nil && a.now().Sub(l.since) >= newChild {
+		l.taken = cores
+	}
+}
+
+// trimLocked asks for a rung of the job that takes most when all together have taken more than they may for some time: max_cpu was
+// lowered, or an estimate was too low. What viewers need goes when there is nothing else, and never all of it.
+func (a *admission) trimLocked() {
+	set, now := a.settings(), a.now()
+	budget, taken, transcodes := a.cores*float64(set.MaxCPU)/100, 0.0, 0
+	for _, l := range a.loads {
+		taken += l.taken
+		transcodes += rank(l.transcode)
+	}
+	switch {
+	case set.MaxCPU <= 0 || taken <= overBy*budget:
+		a.over = time.Time{}
+		return
+	case a.over.IsZero():
+		a.over = now
+	}
+	if now.Sub(a.over) < overFor {
+		return
+	}
+	a.over = now
+	victim := a.heaviestLocked(func(o command.Output) bool { return !o.StandsIn })
+	if victim == nil && transcodes > 1 {
+		victim = a.heaviestLocked(func(command.Output) bool { return true })
+	}
+	if victim == nil {
+		return
+	}
+	why := fmt.Sprintf("Encoding took %.2f processors, of which ladder.max_cpu leaves it %.2f: take rungs out of the ladder, raise max_cpu or "+
+		"use a larger host or a GPU.", taken, budget)
+	victim.prune.Store(&why)
+	victim.signal()
+}
+
+// heaviestLocked is the job that takes most of those with an output that may go; nil is none.
+func (a *admission) heaviestLocked(may func(command.Output) bool) (found *job) {
+	most := 0.0
+	for j, l := range a.loads {
+		if l.made != nil && l.taken > most && slices.ContainsFunc(l.made.Outputs, may) {
+			found, most = j, l.taken
+		}
+	}
+	return found
 }
 
 // measure tells what a job's child takes of the processors, and what a unit of cost takes, when the child keeps up: one that does
@@ -252,7 +316,7 @@ func (a *admission) spares(j *job, from, to *command.PictureJob, k costKind) boo
 	return true
 }
 
-// look takes a sample of the host.
+// look takes a sample of the host, and looks whether its children take too much.
 func (a *admission) look(host hostFunc) {
 	idle, ok := host()
 	if !ok {
@@ -260,6 +324,7 @@ func (a *admission) look(host hostFunc) {
 	}
 	a.mu.Lock()
 	a.idle = idle
+	a.trimLocked()
 	a.mu.Unlock()
 }
 

@@ -39,14 +39,14 @@ func (m *Manager) needs(l *Ladder) bool {
 
 // adviseTrouble says what is missing. Advice is for everybody: where the program is and what it said are for the operator, in Node.
 func (m *Manager) adviseTrouble() string {
-	repair := "add cpu to it, or repair the GPU's driver, and start the node again."
+	repair := "add cpu to it and start the node again, or repair the GPU's driver, which is found within a minute."
 	if slices.Contains(m.opt.Settings().Encoders, command.CPU) {
-		repair = "use an ffmpeg with libx264, or repair the GPU's driver, and start the node again."
+		repair = "install an ffmpeg with libx264, or repair the GPU's driver: both are found within a minute."
 	}
 	if m.engines.usable(false) {
 		return "No renditions of the picture are made, because no encoder of ladder.encoders works on this host: " + repair
 	}
-	return "No renditions are made, because the program of ladder.ffmpeg cannot be used: install ffmpeg or correct ladder.ffmpeg, and start the node again."
+	return "No renditions are made, because the program of ladder.ffmpeg cannot be used: install ffmpeg, which is found within a minute, or correct ladder.ffmpeg and start the node again."
 }
 
 func (m *Manager) adviseJob(stream string, j *JobInfo) []string {
@@ -64,7 +64,7 @@ func (m *Manager) adviseJob(stream string, j *JobInfo) []string {
 	if !j.Picture {
 		return out
 	}
-	if only, all := m.engines.asideAll(stream); all {
+	if only, all := m.engines.asideAll(stream); all && !m.hopes(stream) {
 		if only == command.CPU {
 			return out
 		}

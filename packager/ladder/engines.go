@@ -50,7 +50,7 @@ func (e *engines) set(program string, t trial, err error) {
 		for _, f := range former {
 			if f.engine.Backend == x.engine.Backend && f.engine.Device == x.engine.Device {
 				s.failures, s.until, s.blamed = f.failures, f.until, f.blamed
-				if x.problem == notTried { // now; what was found before holds
+				if x.problem == notTried && f.engine.Filters == x.engine.Filters { // now; what was found before holds
 					s.tried = f.tried
 				}
 			}
@@ -178,11 +178,27 @@ func (e *engines) failed(b command.Engine, stream string) (another bool) {
 			x.blame(now, stream)
 		}
 	}
-	for _, x := range e.list {
-		another = another || x.problem == "" && !x.aside(now, stream)
-	}
 	e.metrics.engineFailures.WithLabelValues(string(b.Backend)).Inc()
-	return another
+	return e.anyLocked("", stream)
+}
+
+// another tells whether an engine works that is not set aside for a stream.
+func (e *engines) another(stream string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.anyLocked("", stream)
+}
+
+// untried tells whether the turn of an engine is still to come that is not set aside for a stream.
+func (e *engines) untried(stream string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.anyLocked(notTried, stream)
+}
+
+func (e *engines) anyLocked(problem, stream string) bool {
+	now := e.now()
+	return slices.ContainsFunc(e.list, func(x *engineState) bool { return x.problem == problem && !x.aside(now, stream) })
 }
 
 func (x *engineState) blame(now time.Time, stream string) {

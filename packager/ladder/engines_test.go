@@ -22,11 +22,11 @@ func TestNoProgram(t *testing.T) {
 		if n := s.m.Node(); !n.Ready || !strings.Contains(n.Problem, "not there") {
 			t.Errorf("node: %+v", n)
 		}
-		if a := strings.Join(s.m.Advice("shop"), "\n"); !strings.Contains(a, "install ffmpeg or correct ladder.ffmpeg") {
+		if a := strings.Join(s.m.Advice("shop"), "\n"); !strings.Contains(a, "install ffmpeg, which is found within a minute") {
 			t.Errorf("advice %q", a)
 		}
-		if n := strings.Count(s.log.String(), "not there"); n != 1 {
-			t.Errorf("it is said %d times in the log", n)
+		if n := strings.Count(s.log.String(), "not there"); n != 1 || !strings.Contains(s.log.String(), "level=WARN") {
+			t.Errorf("it is said %d times in the log:\n%s", n, s.log.String())
 		}
 		if s.m.Converts(stream.VP8) || s.m.Converts(stream.Opus) {
 			t.Error("doors would take what nobody converts")

@@ -219,6 +219,27 @@ func (q *feed) setOpen(open bool, span time.Duration) {
 	}
 }
 
+// skip throws away what waits, but for what begins with the newest key frame. Where frames were refused behind that, nothing stays:
+// who takes goes on with the next key frame that comes.
+func (q *feed) skip() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	keep := 0
+	for i := range q.n {
+		if q.ring[(q.head+i)%len(q.ring)].key {
+			keep = q.n - i
+		}
+	}
+	if q.broken {
+		keep = 0
+	}
+	for q.n > keep {
+		q.freeLocked(q.ring[q.head].data)
+		q.removeLocked()
+	}
+	q.fresh, q.broken = keep == 0, false
+}
+
 // waiting tells the generation of the first frame; false when there is none.
 func (q *feed) waiting() (gen int, some bool) {
 	q.mu.Lock()

@@ -64,6 +64,7 @@ type deed struct {
 	cpu      float64       // processors that it takes
 	lingers  bool          // it does not end with its input
 	offAt    int           // this frame comes back with a time of its own; 0 never
+	nap      time.Duration // what its second frame takes besides
 }
 
 // fakeChild is a process that is none.
@@ -189,6 +190,13 @@ func (c *fakeChild) work() {
 		if c.pace > 0 {
 			select {
 			case <-time.After(c.pace):
+			case <-c.killed:
+				return
+			}
+		}
+		if n == 2 && c.nap > 0 {
+			select {
+			case <-time.After(c.nap):
 			case <-c.killed:
 				return
 			}
@@ -403,6 +411,7 @@ type show struct {
 	// noProgram is what the trial fails for, and tryFor how long it takes.
 	noProgram error
 	tryFor    time.Duration
+	trial     trialFunc // nil is one by which all engines work
 
 	m   *Manager
 	hub *stream.Hub
@@ -458,9 +467,12 @@ func newShow(t *testing.T, change func(*show)) *show {
 	m, err := New(Options{
 		Settings: s.settings, Log: slog.New(slog.NewTextHandler(&s.log, nil)), Registerer: s.reg,
 		start: s.host.start, host: s.host.sample,
-		trial: func(_ context.Context, set Settings, _ []string, _ *slog.Logger, found func(trial)) error {
-			if s.noProgram != nil {
-				return s.noProgram
+		trial: func(ctx context.Context, set Settings, _ []string, _ *slog.Logger, found func(trial)) error {
+			if s.trial != nil {
+				return s.trial(ctx, set, nil, nil, found)
+			}
+			if err := s.missing(); err != nil {
+				return err
 			}
 			out := trial{version: "ffmpeg version 5.1"}
 			if s.tryFor > 0 {
@@ -496,6 +508,20 @@ func (s *show) settings() Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set
+}
+
+// missing is why the program cannot be used now.
+func (s *show) missing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.noProgram
+}
+
+// change changes the configuration, or the host, while the manager runs.
+func (s *show) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 // newLadder changes the configuration: the stream's ladder has other rungs.

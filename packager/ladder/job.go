@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pushcart/internal/stream"
+	"pushcart/packager/ladder/child"
 	"pushcart/packager/ladder/command"
 )
 
@@ -41,8 +42,9 @@ type job struct {
 	source  int
 	picture bool
 	feed    *feed
-	wake    chan struct{} // of one place
-	yield   atomic.Bool   // room is needed for what viewers need of another stream
+	wake    chan struct{}          // of one place
+	yield   atomic.Bool            // room is needed for what viewers need of another stream
+	prune   atomic.Pointer[string] // why a rung is to go, since children take too much; nil when none is
 
 	mu        sync.Mutex // guards what follows
 	want      *want
@@ -50,7 +52,8 @@ type job struct {
 	current   *run     // the newest child; nil before the first, and while none is to run
 	granted   *want    // what there is room for; nil when nothing was asked yet
 	refused   bool     // there is room for nothing
-	off       int      // outputs that were taken off because a child could not keep up
+	off       int      // outputs that were taken off while a child ran
+	offFor    string   // why those were
 	gone      int      // outputs that are not made, those included, as far as the engine has them
 	offWhy    string   // why
 	notes     []string // of the engine
@@ -70,6 +73,11 @@ type job struct {
 	made      *command.PictureJob // what runs, or ran up to now; nil when nothing does
 	returning bool                // the next child gets a rung more: there was room for it a moment ago
 	brief     int                 // children in a row that were soon replaced by others although they did not fail
+	pruned    bool                // a rung was taken off a moment ago since children take too much: the rest stays
+	hoping    bool                // the engine failed, and others are being tried: the next one that works goes on
+	skip      bool                // what waits is too old for the next child
+	lateAt    time.Time           // when a child was last replaced because all that it gave came too late
+	lacks     int                 // outputs for which there was no room, as it was logged last
 }
 
 func newJob(l *Ladder, source int, f *feed, picture bool) *job {
@@ -227,7 +235,12 @@ func (j *job) next() (*want, command.Engine, time.Duration) {
 	case some && gen > w.gen:
 		return nil, none, 0 // the plan for these frames is being made
 	}
+	j.hope(w)
 	if d := j.notBefore.Sub(j.l.m.opt.Now()); d > 0 {
+		if j.hoping {
+			j.setState(Waiting)
+			return nil, none, min(d, firstBackoff) // the queue stays open: it is a matter of a second or so
+		}
 		if j.brief <= mostBrief {
 			j.setState(Failed)
 		} else {
@@ -239,7 +252,12 @@ func (j *job) next() (*want, command.Engine, time.Duration) {
 		j.l.m.room.leave(j)
 		return nil, none, d
 	}
+	if j.skip {
+		j.feed.skip()
+		j.skip = false
+	}
 	j.yield.Store(false)
+	j.prune.Store(nil)
 	granted, e, ok := j.admit(w)
 	j.l.declare()
 	if !ok {
@@ -292,7 +310,9 @@ func (j *job) admit(w *want) (*want, command.Engine, bool) {
 		off--
 	}
 	j.returning = false
-	granted, gone, why := m.room.admit(j, on, kind, min(off, len(on.Outputs)))
+	granted, gone, why := m.room.admit(j, on, kind, min(off, len(on.Outputs)), j.pruned)
+	j.pruned = false
+	j.logRoom(granted, len(on.Outputs), gone-min(off, len(on.Outputs)), why)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.notes, j.off, j.gone = notes, off, gone
@@ -301,18 +321,48 @@ func (j *job) admit(w *want) (*want, command.Engine, bool) {
 	case gone > off:
 		j.offWhy = why // there is no room
 	case off > 0:
-		j.offWhy = tooSlow
+		j.offWhy = j.offFor
 	}
 	j.refused, j.made = granted == nil, granted
 	if granted == nil {
-		if j.state != Overloaded {
-			j.l.log.Warn("there is no room for a stream's renditions", "why", why)
-		}
 		j.state = Overloaded
 		return nil, e, false
 	}
 	j.granted = w.with(granted)
 	return j.granted, e, true
+}
+
+// logRoom logs that there is no room for some of a job's outputs, each time that their number changes.
+func (j *job) logRoom(granted *command.PictureJob, all, lacks int, why string) {
+	if granted == nil {
+		lacks = max(1, all) // a poster, where nothing else is wanted
+	}
+	was := j.lacks
+	if j.lacks = lacks; lacks == was || lacks == 0 || why == "" {
+		return
+	}
+	if made := len(leftOutputs(granted)); made > 0 {
+		j.l.log.Warn("there is no room for some of a stream's renditions", "missing", lacks, "made", made, "why", why)
+		return
+	}
+	j.l.log.Warn("there is no room for a stream's renditions", "missing", lacks, "why", why)
+}
+
+// hope looks how the trial goes on that a job waits for. What waits with it is not to become older than anybody waits for.
+func (j *job) hope(w *want) {
+	if !j.hoping {
+		return
+	}
+	if media, _, _ := j.feed.level(); media > w.mode().Lag() {
+		j.feed.skip()
+	}
+	m, now := j.l.m, j.l.m.opt.Now()
+	switch {
+	case m.engines.another(j.l.name):
+		j.notBefore, j.hoping = now, false
+	case !m.hopes(j.l.name), !now.Before(j.notBefore):
+		j.notBefore, j.hoping = now.Add(backoff(j.failures)), false
+	}
 }
 
 // mayGrow tells whether it is time, and there is room, for a rung to come back to what is made now.
@@ -339,12 +389,18 @@ func (j *job) failed(w *want, e command.Engine, why string, err error, began tim
 	j.failures++
 	j.made, j.returning, j.brief = nil, false, 0
 	another := false
-	if w.picture != nil && e.Backend != command.CPU && why != whyStart { // that is not the engine's fault
+	blamed := w.picture != nil && e.Backend != command.CPU && why != whyStart && why != whyLate // which are not the engine's fault
+	if blamed {
 		another = m.engines.failed(e, j.l.name)
 	}
 	j.notBefore = now.Add(backoff(j.failures))
-	if another {
+	switch {
+	case another:
 		j.notBefore = now // the next engine goes on at once
+	case blamed && m.hopes(j.l.name):
+		j.notBefore, j.hoping = now.Add(child.DefaultLimit), true // or as soon as one is found
+	case why == whyLate:
+		j.skip = true
 	}
 	j.mu.Lock()
 	j.restarts++
@@ -380,22 +436,38 @@ func (j *job) overloaded(r *run) bool {
 	if r.want.picture == nil {
 		return false
 	}
-	left := r.want.picture.Without(1)
 	if len(r.want.picture.Outputs) == 0 || onlyConversion(r.want.picture) {
 		return false
 	}
-	now := j.l.m.opt.Now()
+	j.takeOff(r, "a rung was taken off because ffmpeg cannot keep up", tooSlow)
+	return true
+}
+
+// pruneFor takes the costliest rung off, because children take more than they may. It tells whether there was one, and somebody
+// asked for it.
+func (j *job) pruneFor(r *run) bool {
+	why := j.prune.Swap(nil)
+	if why == nil || r.want.picture == nil || len(r.want.picture.Outputs) == 0 {
+		return false
+	}
+	j.takeOff(r, "a rung was taken off because encoding takes more than ladder.max_cpu", *why)
+	j.pruned = true
+	return true
+}
+
+// takeOff takes the costliest rung off of what a child makes.
+func (j *job) takeOff(r *run, message, why string) {
+	left, now := r.want.picture.Without(1), j.l.m.opt.Now()
 	if now.Sub(j.tookOff) > 2*longestReturn {
 		j.returns = firstReturn
 	}
 	j.tookOff, j.returnAt = now, now.Add(j.returns)
-	j.l.log.Warn("a rung was taken off because ffmpeg cannot keep up", "left", len(leftOutputs(left)), "for", j.returns)
+	j.l.log.Warn(message, "left", len(leftOutputs(left)), "for", j.returns, "why", why)
 	j.returns = min(longestReturn, 2*j.returns)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.off++
-	j.offWhy = tooSlow
-	return true
+	j.off = max(j.off, j.gone) + 1 // what there was no room for is the costliest, too
+	j.offFor, j.offWhy = why, why
 }
 
 // tooSlow is why rungs are taken off while a child runs.

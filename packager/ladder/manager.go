@@ -29,11 +29,13 @@ type Manager struct {
 	tried  chan struct{} // closed when the trial is over
 	trying chan struct{} // of one place, taken by who makes it
 
-	mu      sync.Mutex // guards what follows
-	streams map[string]*Ladder
-	codecs  []stream.Codec // that engines were tried with
-	closed  bool
-	working sync.WaitGroup // one for each stream's owner, and trials
+	mu        sync.Mutex // guards what follows
+	streams   map[string]*Ladder
+	codecs    []stream.Codec // that engines were tried with
+	again     time.Time      // when a trial after which nothing works is made anew; zero while one is made
+	complaint string         // what the operator was told last of why nothing works
+	closed    bool
+	working   sync.WaitGroup // one for each stream's owner, and trials
 }
 
 // New makes a Manager. Nothing is called before Run.
@@ -89,7 +91,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-t.C:
 			m.room.look(m.opt.host)
 			m.count()
-			if m.lacks() {
+			if m.lacks() || m.isDue() {
 				m.working.Go(func() { m.search(ctx) })
 			}
 		}
@@ -118,8 +120,9 @@ func (m *Manager) try(ctx context.Context) {
 func (m *Manager) search(ctx context.Context) {
 	set := m.opt.Settings()
 	m.mu.Lock()
-	m.codecs = set.codecs()
+	m.codecs, m.again = set.codecs(), time.Time{}
 	m.mu.Unlock()
+	defer m.searched()
 	defer func() {
 		if ctx.Err() == nil {
 			m.begin()
@@ -143,9 +146,9 @@ func (m *Manager) search(ctx context.Context) {
 		m.log.Warn("encoders could not be tried anew", "error", err)
 	case err != nil:
 		m.engines.set(set.Program, trial{}, err)
-		m.log.Error("no renditions can be made of streams", "error", err)
+		m.complain(&set, err)
 	case len(working) == 0:
-		m.log.Error("no encoder works: no renditions of pictures can be made", "tried", set.Encoders)
+		m.complain(&set, nil)
 	default:
 		m.log.Info("encoders were tried", "program", m.engines.versionOf(), "work", working)
 	}

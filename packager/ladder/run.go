@@ -170,6 +170,8 @@ func (r *run) changed() {
 		r.stop()
 	case w.gen == r.want.gen && !w.same(r.asked), r.j.yield.Load():
 		r.cut.Store(true)
+	case !r.cut.Load() && r.j.pruneFor(r):
+		r.cut.Store(true)
 	}
 }
 

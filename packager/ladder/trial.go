@@ -2,9 +2,12 @@ package ladder
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"pushcart/internal/stream"
 	"pushcart/packager/ladder/child"
@@ -51,10 +54,13 @@ func (s *Settings) codecs() []stream.Codec {
 // tryEngines lets the engines of the settings encode something, one after the other.
 func tryEngines(ctx context.Context, set Settings, env []string, log *slog.Logger, found func(trial)) error {
 	tools, err := child.Ask(ctx, child.TrialOptions{Program: set.Program, Nice: set.Nice, Env: env, Log: log})
-	if err != nil {
-		return err
+	switch {
+	case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s does not answer within %v; %s", set.Program, child.DefaultLimit, programHelp)
+	case err != nil:
+		return fmt.Errorf("%w; %s", err, programHelp)
 	}
-	x := trying{tools: tools, codecs: set.codecs(), found: found}
+	x := trying{try: tools.Try, codecs: set.codecs(), found: found}
 	x.out.version = tools.Version()
 	for _, e := range command.Candidates(set.Encoders, set.Device) {
 		e.Encoders, e.Software = nil, nil
@@ -66,29 +72,64 @@ func tryEngines(ctx context.Context, set Settings, env []string, log *slog.Logge
 	return nil
 }
 
+// programHelp is how messages about a program end that cannot be asked.
+const programHelp = `ladder.ffmpeg has to be ffmpeg, or "" for no ladders`
+
 // trying is a trial that goes on.
 type trying struct {
-	tools   *child.Tools
+	try     func(context.Context, command.Engine, stream.Codec) (reason string) // as child.Tools.Try
 	codecs  []stream.Codec
 	found   func(trial)
 	out     trial
 	reasons []map[stream.Codec]string // by engine: why a codec does not work, "" when it does
 }
 
-// all tries all engines. What the first that works does not encode, the CPU is tried with before others.
+// all tries all engines. What the first that works does not encode, the CPU is tried with before streams begin. What is behind
+// the first comes at once, with H.264 before anything else: a GPU may fail in the node's first seconds.
 func (x *trying) all(ctx context.Context) {
 	cpu := slices.IndexFunc(x.out.engines, func(t tried) bool { return t.engine.Backend == command.CPU })
-	told := false
 	for i := range x.out.engines {
 		x.engine(ctx, i, x.codecs)
+		works := x.out.engines[i].problem == ""
+		if works && cpu > i {
+			x.engine(ctx, cpu, x.missing(i))
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		if cpu > i && x.out.engines[i].problem == "" && !told {
-			x.engine(ctx, cpu, x.missing(i))
-		}
 		x.tell(cpu)
-		told = told || x.out.works()
+		if works {
+			x.behind(ctx, i, cpu)
+			return
+		}
+	}
+}
+
+// behind tries what is behind the first engine that works: the CPU before others, which is there where a GPU is not, and last the
+// same GPU in another form, which fails with it.
+func (x *trying) behind(ctx context.Context, first, cpu int) {
+	turn := func(i int) int {
+		switch t, f := x.out.engines[i].engine, x.out.engines[first].engine; {
+		case i == cpu:
+			return 0
+		case t.Backend != f.Backend || t.Device != f.Device:
+			return 1
+		}
+		return 2
+	}
+	var rest []int
+	for i := first + 1; i < len(x.out.engines); i++ {
+		rest = append(rest, i)
+	}
+	slices.SortStableFunc(rest, func(a, b int) int { return turn(a) - turn(b) })
+	for _, codecs := range [][]stream.Codec{{stream.H264}, x.codecs} {
+		for _, i := range rest {
+			x.engine(ctx, i, codecs)
+			if ctx.Err() != nil {
+				return
+			}
+			x.tell(cpu)
+		}
 	}
 }
 
@@ -109,7 +150,7 @@ func (x *trying) engine(ctx context.Context, i int, codecs []stream.Codec) {
 	}
 	for _, c := range codecs {
 		if _, known := x.reasons[i][c]; !known {
-			x.reasons[i][c] = x.tools.Try(ctx, x.out.engines[i].engine, c)
+			x.reasons[i][c] = x.try(ctx, x.out.engines[i].engine, c)
 		}
 	}
 	t := &x.out.engines[i]
@@ -141,4 +182,61 @@ func (x *trying) tell(cpu int) {
 		}
 	}
 	x.found(out)
+}
+
+// trialAgain is how often the trial is made anew while nothing works: ffmpeg or a driver may be installed at any time.
+const trialAgain = time.Minute
+
+// searched takes note that a trial is over.
+func (m *Manager) searched() {
+	m.mu.Lock()
+	m.again = m.opt.Now().Add(trialAgain)
+	m.mu.Unlock()
+}
+
+// isDue tells whether it is time to try again what did not work.
+func (m *Manager) isDue() bool {
+	if m.engines.usable(true) || m.opt.Settings().Program == "" {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.again.IsZero() || m.opt.Now().Before(m.again) {
+		return false
+	}
+	m.again = time.Time{} // this search is it
+	return true
+}
+
+// complain tells the operator why nothing, or nothing of pictures, can be made: once for each cause, and louder where a ladder is
+// asked for.
+func (m *Manager) complain(set *Settings, err error) {
+	message, cause := "no encoder works: no renditions of pictures can be made", m.engines.trouble(true)
+	hint := "add cpu to ladder.encoders and start the node again, use an ffmpeg with libx264, or repair the GPU's driver; encoders are tried again every minute"
+	if err != nil {
+		message, cause = "no renditions can be made of streams", err.Error()
+		hint = "install ffmpeg, which is looked for again every minute, or correct ladder.ffmpeg and start the node again"
+	}
+	m.mu.Lock()
+	known := m.complaint == cause
+	m.complaint = cause
+	m.mu.Unlock()
+	if known {
+		return
+	}
+	level := slog.LevelInfo
+	if len(set.Ladders) > 0 || len(set.Streams) > 0 { // keys can name no others
+		level = slog.LevelWarn
+	}
+	m.log.Log(context.Background(), level, message, "error", cause, "hint", hint)
+}
+
+// hopes tells whether a stream's pictures had better wait for the trial than go to an engine again that failed.
+func (m *Manager) hopes(stream string) bool {
+	select {
+	case <-m.tried:
+		return false
+	default:
+		return m.engines.untried(stream)
+	}
 }

@@ -67,7 +67,9 @@ func (r *run) look() (why string, err error) {
 		return whyStuck, fmt.Errorf("ffmpeg gave nothing for %d s while it was fed", int(stuckAfter.Seconds()))
 	}
 	if now.Sub(r.watch.second) >= time.Second {
-		r.everySecond(now)
+		if r.everySecond(now) {
+			return whyLate, fmt.Errorf("all that ffmpeg gave for %d s came more than %v behind the source, which is too late", overloadSamples, r.want.mode().Lag())
+		}
 	}
 	return "", nil
 }
@@ -113,8 +115,9 @@ func (r *run) held(o *output) int64 {
 	return n
 }
 
-// everySecond measures the child, takes a rung off when it cannot keep up, and lets one return when there is room.
-func (r *run) everySecond(now time.Time) {
+// everySecond measures the child, takes a rung off when it cannot keep up, and lets one return when there is room. It tells whether
+// the child is to be replaced at once, because all of it comes too late.
+func (r *run) everySecond(now time.Time) (tooLate bool) {
 	w := &r.watch
 	cpu := r.proc.CPU()
 	rate := float64(cpu-w.cpu) / float64(now.Sub(w.second))
@@ -126,13 +129,18 @@ func (r *run) everySecond(now time.Time) {
 	r.j.l.m.metrics.cpu.WithLabelValues(kindOf(r.j.picture)).Add(max(0, (cpu - w.cpu).Seconds()))
 	w.cpu, w.second = cpu, now
 	w.sample(r, now)
+	r.j.l.m.room.takes(r.j, w.rate)
 	if w.share >= leastShare {
 		r.j.l.m.room.measure(r.j, r.want.picture, r.kind(), w.rate/w.share, w.keepsUp(r))
 	}
 	switch {
 	case r.outrun(now):
 		r.cut.Store(true)
-	case w.behind(r):
+	case !w.behind(r) && w.late(r) && now.Sub(r.j.lateAt) > lateAgain:
+		// It is as fast as the stream and may have been held up once: the next one begins without that distance.
+		r.j.lateAt = now
+		return true
+	case w.behind(r), w.late(r):
 		w.samples = nil
 		if r.j.overloaded(r) {
 			r.cut.Store(true)
@@ -150,6 +158,7 @@ func (r *run) everySecond(now time.Time) {
 	r.mu.Lock()
 	r.level = level{rate: w.rate, speed: w.speed(r), slow: w.slow}
 	r.mu.Unlock()
+	return false
 }
 
 // Pictures may come at that many times the rate that the encoders were told, before others are started, and not sooner than that.
@@ -245,6 +254,30 @@ func (w *watch) behind(r *run) bool {
 	}
 	return far(&last) && (slow(&first, &middle) && slow(&middle, &last) || last.fulls > first.fulls && far(&first))
 }
+
+// lateAgain is how soon after a child was replaced for being late the next one is slow rather than held up.
+const lateAgain = time.Minute
+
+// late tells that all that came for ten seconds was further behind than anybody waits for, however fast the child is: nothing of it
+// is shown. A source that pauses is no child's fault.
+func (w *watch) late(r *run) bool {
+	first, last, ok := w.ends(overloadSamples*time.Second - watchEvery)
+	if !ok || w.share < usualShare {
+		return false
+	}
+	for _, s := range []sample{first, w.samples[len(w.samples)/2], last} {
+		if s.behind(r.want.track.ClockRate) <= r.want.mode().Lag() {
+			return false
+		}
+	}
+	return true
+}
+
+// whyLate is why such a child is replaced, among the reasons in metrics.go.
+const whyLate = "late"
+
+// usualShare is how much of what a source may send has to come for its child to be blamed for the distance.
+const usualShare = 0.5
 
 // behind is how far the outputs are behind the publisher.
 func (s *sample) behind(rate int) time.Duration { return duration(s.in-s.back, rate) }
