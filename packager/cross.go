@@ -29,6 +29,7 @@ func (p *Packager) enterCut(r *rendition, at window.Ticks) {
 		if w.open() {
 			next := w.lastDTS + w.frameTicks()
 			switch end := inTicks(next, w.track); {
+			case r.exact() && here-end > frame*3/2 && p.lacks(r, end, here):
 			case r.video && abs(at-end) > frame:
 				at = here
 				fallthrough
@@ -39,7 +40,11 @@ func (p *Packager) enterCut(r *rendition, at window.Ticks) {
 			}
 			w.close(inTicks(next, w.track), next)
 		}
-		if until-w.end > w.patch(frame) {
+		gone := until-w.end > w.patch(frame)
+		if r.exact() {
+			gone = until-w.end > w.hole() && p.lacks(r, w.end, until)
+		}
+		if gone {
 			w.gap(until)
 		}
 		if w.pending != nil {
@@ -113,11 +118,40 @@ func (p *Packager) followPicture(r *rendition, f *stream.Frame) {
 	}
 	r.needKey = false
 	p.closeBefore(w, f.DTS, at)
-	if p.target > 0 && !w.open() && at-w.end >= p.target {
+	if behind := at - w.end; p.target > 0 && !w.open() && (behind >= p.target || r.exact() && w.skipped && behind > w.hole()) {
 		w.gap(at)
 	}
 	w.add(f)
 	p.closeAfter(w)
+}
+
+// exact tells whether the rendition has its source's pictures, so that it lacks one where there is none.
+func (r *rendition) exact() bool { return r.video && r.rung != nil }
+
+// lacks tells whether a rung lacks pictures between two announced times, in which its source may have paused. It does where a gap
+// had what is before, where the leading rendition has a picture there, and where nobody remembers.
+func (p *Packager) lacks(r *rendition, from, until window.Ticks) bool {
+	if r.w.skipped && !r.w.open() || until-from >= p.target {
+		return true
+	}
+	slack, known := r.w.length()/4, false
+	for _, m := range p.cues.recent() {
+		if m.era == p.era && m.pts < until+r.offset-slack {
+			if m.pts >= from+r.offset-slack {
+				return true
+			}
+			known = true
+		}
+	}
+	return !known
+}
+
+// hole is the least time for which a picture is missing, and not only later than expected. Behind a gap, any time is.
+func (w *writer) hole() window.Ticks {
+	if w.skipped && !w.open() {
+		return window.Rate / 1000
+	}
+	return w.length() * 3 / 4
 }
 
 // turn takes what is announced to another offset: an encoder may begin to reorder pictures, or cease to. What is announced lies

@@ -127,7 +127,7 @@ func TestStatesOfRandomShows(t *testing.T) {
 		}
 		g.judgeMessages(seed)
 		g.judgeRanges(seed)
-		if len(g.cues.waiting) > 0 || len(g.cues.bound) > 1 || len(g.cues.told) > 100 || len(g.cues.sets) > 3 {
+		if len(g.cues.waiting) > 0 || len(g.cues.bound) > 1 || len(g.cues.told) > 200 || len(g.cues.sets) > 3 {
 			t.Errorf("show %d: %d states wait, %d are bound, %d messages and %d sets are kept", seed,
 				len(g.cues.waiting), len(g.cues.bound), len(g.cues.told), len(g.cues.sets))
 		}

@@ -338,7 +338,7 @@ func TestOldRangesAreForgotten(t *testing.T) {
 			t.Errorf("%s: %d ranges are kept after ten minutes", name, len(got))
 		}
 	}
-	if n := len(g.cues.bound) + len(g.cues.told); n > 4 {
+	if n := len(g.cues.bound) + len(g.cues.told); n > 2*mostFollow+2 { // a state, and it again, of each segment that one may begin with
 		t.Errorf("%d cues are kept", n)
 	}
 	if n := len(g.cues.sets); n > 2 {

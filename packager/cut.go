@@ -138,7 +138,7 @@ func (p *Packager) expectedCut(r *rendition) (window.Ticks, bool) {
 func (p *Packager) closeAfter(w *writer) {
 	next := w.lastDTS + w.frameTicks()
 	end, length := inTicks(next, w.track), inTicks(w.frameTicks(), w.track)
-	if r := w.own; r.rung != nil && w != p.lead && len(r.cuts) > 0 {
+	if r := w.own; r.rung != nil && r.video && w != p.lead && len(r.cuts) > 0 {
 		end = min(end, max(w.end+1, r.boundary(r.cuts[0])-r.offset)) // known before the frame there has come
 	}
 	if len(w.samples) >= mostPartFrames || len(w.payload) >= mostPartBytes {

@@ -158,10 +158,22 @@ func (p *Packager) level(rungs bool) {
 		}
 		patience := r.patience
 		if r.rung != nil {
-			patience = leastPatience // what it is given is over
+			patience = p.owed(r) // what it is given is over
 		}
 		p.catchUp(r, patience)
 	}
+}
+
+// owed is how much may be missing of a rung at the end: nothing of its pictures, so that its last segment lasts as long as all
+// others, and of sound no frame that the publisher sent.
+func (p *Packager) owed(r *rendition) window.Ticks {
+	if r.video {
+		return r.w.hole()
+	}
+	if newest, ok := p.newest(p.era, false); ok && newest-r.reached() > r.w.patch(0) {
+		return 0
+	}
+	return leastPatience
 }
 
 // catchUp brings a following rendition to where the leading one ends, over all boundaries that it has not crossed yet. Less than
@@ -171,11 +183,17 @@ func (p *Packager) catchUp(r *rendition, patience window.Ticks) {
 	if len(r.cuts) > 0 || w.pending != nil || end-r.reached() > patience {
 		p.standIn(r, end)
 	}
+	if here := end - r.offset; r.exact() && w.open() && abs(here-w.reached()) <= w.hole() {
+		w.close(here, max(stream.Rescale(here, window.Rate, w.track.ClockRate), w.lastDTS+1)) // where the others end, to the tick
+	}
 	w.flush()
 	for len(r.cuts) > 0 {
 		p.enterCut(r, r.boundary(r.cuts[0])-r.offset)
 	}
 	if w.pending != nil {
 		w.gap(max(end-r.offset, w.end+1))
+	}
+	if r.exact() && w.started && end-r.offset-w.end > w.hole() {
+		w.gap(end - r.offset) // less than a part
 	}
 }

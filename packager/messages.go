@@ -118,16 +118,22 @@ func (w *writer) tellOn(b []byte, first, end window.Ticks) []byte {
 }
 
 // ahead tells whether a following rendition's open part has a frame of a time for which the leading one may still tell
-// something: with fewer pictures a second, a part may be full sooner.
+// something, even if nothing was announced yet: with fewer pictures a second, or where the leading one's part is expected to last
+// longer, a part may be full sooner.
 func (w *writer) ahead() bool {
 	p := w.p
-	if w == p.lead || len(p.cues.bound) == 0 && p.cues.state == nil || !w.carries() {
+	if w == p.lead || !w.carries() {
 		return false
 	}
 	if w.pending != nil && p.lead.pending != nil && p.lead.msn == w.msn {
 		return true // it has not told yet what belongs where the segment begins
 	}
-	return p.lead.end+p.keyOffset <= inTicks(slices.Max(w.pts), w.track)
+	last := inTicks(slices.Max(w.pts), w.track)
+	if w.length() > p.lead.length()*3/2 {
+		last += w.length() / 2 // it has fewer pictures: what is told for one that it lacks goes with the one before
+	}
+	// Where a closed part was expected to last longer than it did, the open one begins sooner than announced.
+	return p.lead.end+p.keyOffset <= last || p.lead.open() && inTicks(slices.Min(p.lead.pts), p.lead.track) <= last
 }
 
 // skipTold goes on without what the leading rendition told for a stretch of time for which a following one has nothing.
@@ -163,14 +169,14 @@ func (c *cues) of(msn int64) int {
 	return c.base + n
 }
 
-// forgetTold drops the messages that all renditions have. Those of the present segment stay for one that joins there, and of
-// earlier ones for one that may.
+// forgetTold drops the messages that all renditions have. Those of the segments that a rendition to come may begin with stay for
+// it: it may be declared only now, and have all of them.
 func (p *Packager) forgetTold() {
 	c := &p.cues
 	if len(c.told) == 0 {
 		return
 	}
-	done := c.of(p.current.msn)
+	done := c.of(p.recent[0].msn)
 	for _, r := range p.renditions {
 		switch {
 		case r.w == nil && r.video && len(r.cuts) > 0:

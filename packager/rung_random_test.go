@@ -143,6 +143,9 @@ func TestRandomLadders(t *testing.T) {
 		}
 		told := len(g.cues.told)
 		g.judgeShow(seed)
+		if g.picture != nil && g.picture.name == "video" {
+			g.judgeAlike(seed)
+		}
 		if s.stops == nil && s.picture.track.Codec == stream.H264 { // no picture is held
 			for _, r := range g.renditions {
 				if r.video && r.rung != nil && r.w != nil {

@@ -8,7 +8,6 @@ import (
 
 	"pushcart/internal/config"
 	"pushcart/internal/testkit"
-	"pushcart/overlay/api"
 )
 
 // gpuRungs is a ladder whose encoders are given.
@@ -50,12 +49,6 @@ func onGPU(t *testing.T, text string) (*testkit.Node, *testkit.Program, *testkit
 func TestLadderFallsBack(t *testing.T) {
 	t.Parallel()
 	n, program, v, leave := onGPU(t, gpuRungs)
-	// What stands behind the GPU is tried while the first shows run already.
-	testkit.EventuallyWithin(t, sometime, "the CPU was tried", func() bool {
-		var l api.LadderNode
-		ask(t, n.HTTP()+"/api/v1/ladder", &l)
-		return slices.ContainsFunc(l.Engines, func(e api.LadderEngine) bool { return e.Backend == "cpu" && e.Works })
-	})
 	watched := []*follower{watch(t, v, "video"), watch(t, v, "audio")}
 	before := v.Playlist("video")
 	program.Become(testkit.GPULost)
