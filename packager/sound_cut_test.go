@@ -9,7 +9,7 @@ import (
 // as it does.
 func TestSoundKeepsItsFrames(t *testing.T) {
 	t.Parallel()
-	for seed := range 60 {
+	for seed := range 15 {
 		jitter := []int{7919, 104729, 611}[seed%3]
 		vfr := func(i int) float64 {
 			return float64(i)/30 + float64((i*jitter+seed)%17)*0.0008*float64(1+seed%4)

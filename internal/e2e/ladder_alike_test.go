@@ -65,7 +65,7 @@ func (c *climb) heldAgainst(t *testing.T, source *climb, ends time.Duration) (mi
 		frames, keys = frames+f, keys+k
 		if f < len(want.Samples) {
 			missing = append(missing, want.MSN)
-		} else if i > 0 { // the first state comes when the first segment has begun
+		} else {
 			cards += c.sameCards(t, want, got)
 		}
 	}
