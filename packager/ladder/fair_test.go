@@ -66,7 +66,12 @@ func TestOneReturnAtATime(t *testing.T) {
 	p := &command.PictureJob{Source: full(), Outputs: []command.Output{{Width: 320, Height: 180}}}
 	a, b := &job{}, &job{}
 	k := costKind{command.CPU, command.Latency}
-	if !m.room.spares(a, nil, p, k) || !m.room.spares(a, nil, p, k) || m.room.spares(b, nil, p, k) {
+	for range 2 { // whoever has it keeps it
+		if !m.room.spares(a, nil, p, k) {
+			t.Error("room is not given")
+		}
+	}
+	if m.room.spares(b, nil, p, k) {
 		t.Error("room is given twice")
 	}
 	now = now.Add(newChild)
