@@ -170,8 +170,11 @@ func (p *Packager) finish(era int, at, pts window.Ticks) {
 	if era == p.era && !p.lead.r.Video {
 		p.drainTo(pts) // sound that waited for the picture
 	}
-	p.lead.flush() // first, so that the others' last parts have what it tells
-	if era != p.era {
+	// The leading one first, so that the others' last parts have what it tells.
+	if era == p.era {
+		p.lead.flushBefore(stream.Rescale(at, window.Rate, p.lead.track.ClockRate))
+	} else {
+		p.lead.flush()
 		p.drainEra(p.era)
 		p.level(true)
 		p.flush(true)

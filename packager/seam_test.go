@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"pushcart/internal/stream"
 	"pushcart/packager/window"
 )
 
@@ -63,6 +64,44 @@ func TestSegmentsEndAlikeAtASeam(t *testing.T) {
 		g.judgeEnds(seed, 0)
 		if t.Failed() {
 			return
+		}
+	}
+}
+
+// TestNewCodecDataComeSooner: when a phone is turned, the first picture of the new size may come sooner than the last of the old one
+// was to end. The segment in front of it ends there in all renditions, unless its last part has been published by then.
+func TestNewCodecDataComeSooner(t *testing.T) {
+	t.Parallel()
+	for _, old := range []int{61, 62, 67, 75} {
+		for _, after := range []int64{1, 900, 2500} {
+			g := newRig(t)
+			g.opt.Settings.SegmentDuration = time.Second
+			var frames, rungs []*stream.Frame
+			add := func(dts int64, key bool, own, rung *stream.Track) {
+				frames = append(frames, &stream.Frame{Track: own, Era: 1, DTS: dts, PTS: dts, Key: key, Wall: epoch.Add(window.Duration(dts)), Payload: []byte{0, 0, 0, 1, 1}})
+				rungs = append(rungs, &stream.Frame{Track: rung, Era: 1, DTS: dts, PTS: dts, Key: key, Wall: epoch.Add(window.Duration(dts)), Payload: []byte{0, 0, 0, 1, 2}})
+			}
+			lying, upright := videoTrack(0, 640, 360), videoTrack(0, 360, 640)
+			small, narrow := rungTrack(17, "240p", 426, 240), rungTrack(17, "240p", 240, 426)
+			for i := range old {
+				add(int64(i)*3000, i%30 == 0, lying, small)
+			}
+			from := int64(old-1)*3000 + after
+			for i := range 120 {
+				add(from+int64(i)*3000, i%30 == 0, upright, narrow)
+			}
+			g.Tracks([]*stream.Track{lying, small})
+			const late = 4
+			for i := range len(frames) + late {
+				if i < len(frames) {
+					g.Frame(frames[i])
+				}
+				if i >= late {
+					g.Frame(rungs[i-late])
+				}
+			}
+			g.End()
+			g.judgeEnds([]int64{int64(old), after}, 0)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package packager
 
 import (
+	"math"
+
 	"pushcart/internal/stream"
 	"pushcart/packager/fmp4"
 	"pushcart/packager/window"
@@ -140,12 +142,15 @@ func (w *writer) close(end window.Ticks, next int64) {
 }
 
 // flush closes the open part, if there is one, behind its last frame.
-func (w *writer) flush() {
+func (w *writer) flush() { w.flushBefore(math.MaxInt64) }
+
+// flushBefore does so in front of a decoding time, in the track's ticks, that may come sooner than the frame's length tells.
+func (w *writer) flushBefore(dts int64) {
 	if w.open() {
 		if w == w.p.lead {
 			w.p.bindLast(w)
 		}
-		next := w.lastDTS + w.frameTicks()
+		next := min(w.lastDTS+w.frameTicks(), max(dts, w.lastDTS+1))
 		w.close(inTicks(next, w.track), next)
 	}
 }

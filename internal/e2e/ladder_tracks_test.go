@@ -27,7 +27,7 @@ func TestLadderTurned(t *testing.T) {
 	reached(v, "video", 3*time.Second)
 	stop()
 	sent := p.Sent()
-	stop = p.Live(testkit.Script{Video: testkit.LadderPictures(t, "portrait").Repeat(long), Audio: sound, Speed: 1, From: sent[len(sent)-1].DTS})
+	stop = p.Live(testkit.Script{Video: testkit.LadderPictures(t, "portrait").Repeat(long), Audio: sound, Speed: 1, From: sent[len(sent)-1].DTS + 33*time.Millisecond})
 	cut := v.Until("video", "a discontinuity", func(l *testkit.Playlist) bool { return l.Discontinuities() == 1 && l.Last().Discontinuity })
 	seam := cut.Last().MSN
 	for _, rung := range pictureRungs {
