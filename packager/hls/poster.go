@@ -23,7 +23,12 @@ func (h *Handler) poster(w http.ResponseWriter, r *http.Request, stream string) 
 	var at time.Time
 	ok := false
 	if h.opt.Poster != nil {
+		release, may := h.enter(w, r) // it may have to be made
+		if !may {
+			return
+		}
 		jpeg, at, ok = h.opt.Poster(r.Context(), stream)
+		release()
 	}
 	if !ok {
 		text := "this stream has no poster, or none yet"

@@ -139,3 +139,29 @@ func TestPosterMetrics(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// TestPosterWaits: who waits for a poster is one of those who wait, of whom an address has so many.
+func TestPosterWaits(t *testing.T) {
+	t.Parallel()
+	_, h := newGallery(t)
+	h.opt.Settings = func() Settings { return Settings{MaxWaitingPerAddress: 1} }
+	asked, made := make(chan bool), make(chan bool)
+	h.opt.Poster = func(context.Context, string) ([]byte, time.Time, bool) {
+		asked <- true
+		<-made
+		return []byte{0xff, 0xd8}, epoch, true
+	}
+	first := make(chan int)
+	go func() { first <- get(h, "/live/show/poster.jpg").Code }()
+	<-asked
+	if second := get(h, "/live/show/poster.jpg"); second.Code != http.StatusTooManyRequests {
+		t.Errorf("the second: %d", second.Code)
+	}
+	close(made)
+	if code := <-first; code != http.StatusOK {
+		t.Errorf("the first: %d", code)
+	}
+	if len(h.waiting.byHost) != 0 {
+		t.Errorf("still waiting: %v", h.waiting.byHost)
+	}
+}

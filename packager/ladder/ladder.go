@@ -40,6 +40,7 @@ type Ladder struct {
 	// asked is when somebody last asked for the poster, and posterless tells that there is none to make.
 	asked      time.Time
 	posterless bool
+	place      bool // of those for a poster alone
 
 	declaring sync.Mutex // guards declared, and keeps SetTracks calls in order; never taken under the stream's lock
 	declared  []*stream.Track
@@ -184,6 +185,7 @@ func (l *Ladder) own() {
 		l.cancel()
 		l.mu.Lock()
 		l.off = true // nobody takes what would still come
+		l.returnPlaceLocked()
 		l.mu.Unlock()
 		l.working.Wait()
 		l.m.forget(l)

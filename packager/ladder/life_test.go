@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -327,6 +328,61 @@ func TestPostersOnDemand(t *testing.T) {
 		p.send(2 * gop)
 		if at := <-asked; at.Before(begun.Add(-posterWait)) {
 			t.Errorf("the poster is of %v, it was asked for at %v", at, begun)
+		}
+	})
+}
+
+// TestPostersHaveBounds: strangers who ask for the posters of all streams have a few made at a time, and the others' turn comes.
+func TestPostersHaveBounds(t *testing.T) {
+	inShow(t, func(s *show) {
+		s.set.Streams, s.set.Poster = nil, 5*time.Second
+		s.host.does = func(int, child.Spec) deed { return deed{jpeg: true} }
+	}, func(s *show) {
+		var all []*publisher
+		for i := range mostPosters + 3 {
+			all = append(all, s.publish(fmt.Sprint("shop", i), full(), nil))
+		}
+		send := func(frames int) {
+			for range frames {
+				for _, p := range all {
+					p.frame()
+				}
+				time.Sleep(time.Second / fps)
+			}
+			synctest.Wait()
+		}
+		ask := func() (got int) {
+			for i := range all {
+				go s.m.Poster(s.t.Context(), fmt.Sprint("shop", i))
+			}
+			send(5 * fps)
+			for i := range all {
+				if _, _, ok := s.m.of(fmt.Sprint("shop", i)).poster.get(); ok {
+					got++
+				}
+			}
+			return got
+		}
+		for range 2 {
+			if got := ask(); got != mostPosters || len(s.host.running()) != mostPosters {
+				t.Fatalf("%d posters by %d children, want %d", got, len(s.host.running()), mostPosters)
+			}
+		}
+		all[0].x.Close()
+		time.Sleep(2 * time.Hour) // until the stream is over
+		synctest.Wait()
+		all = all[1:]
+		send(2 * fps)
+		if n := len(s.host.running()); n != 0 {
+			t.Fatalf("%d children two hours after the last request", n)
+		}
+		if n := s.m.posters.Load(); n != 0 {
+			t.Errorf("%d places are taken", n)
+		}
+		go s.m.Poster(s.t.Context(), fmt.Sprint("shop", mostPosters+2))
+		send(5 * fps)
+		if _, _, ok := s.m.of(fmt.Sprint("shop", mostPosters+2)).poster.get(); !ok {
+			t.Error("a stream whose turn never came has no poster yet")
 		}
 	})
 }

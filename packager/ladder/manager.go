@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pushcart/internal/stream"
@@ -36,6 +37,8 @@ type Manager struct {
 	complaint string         // what the operator was told last of why nothing works
 	closed    bool
 	working   sync.WaitGroup // one for each stream's owner, and trials
+
+	posters atomic.Int64 // streams that have a child for their poster alone
 }
 
 // New makes a Manager. Nothing is called before Run.
@@ -62,7 +65,7 @@ func New(opt Options) (*Manager, error) {
 		opt.host = newProcStat().sample
 	}
 	m := &Manager{
-		opt: opt, log: opt.Log.With("room", "ladder"), env: child.Environment(opt.Environ),
+		opt: opt, log: opt.Log, env: child.Environment(opt.Environ),
 		known: make(chan struct{}), ready: make(chan struct{}), tried: make(chan struct{}),
 		trying: make(chan struct{}, 1), streams: map[string]*Ladder{},
 	}

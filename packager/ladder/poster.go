@@ -16,6 +16,8 @@ const (
 	posterIdle = time.Minute
 	// posterWait is how long who asks waits for the first one: a key frame and the start of a child.
 	posterWait = 4 * time.Second
+	// mostPosters is how many streams may have a child for their poster alone: anybody can ask, and each costs some 40 MB.
+	mostPosters = 8
 	// posterStale is how much older than the time between two posters one may be that is given at once.
 	posterStale = 30 * time.Second
 )
@@ -101,12 +103,36 @@ func (l *Ladder) posterComes() (every time.Duration, comes bool) {
 func (l *Ladder) onlyPosterLocked(plan *command.Plan) time.Duration {
 	l.posterless = plan.Picture == nil || plan.Picture.Poster == nil
 	if l.posterless || len(plan.Picture.Outputs) > 0 {
+		l.returnPlaceLocked()
 		return 0
 	}
 	left := posterIdle - l.m.opt.Now().Sub(l.asked)
-	if left <= 0 {
-		plan.Picture = nil
+	if left > 0 && !l.place {
+		l.place = l.m.takePosterPlace()
+	}
+	switch {
+	case left <= 0:
+		l.returnPlaceLocked()
+		fallthrough
+	case !l.place:
+		plan.Picture, l.asked = nil, time.Time{} // whoever asks next asks anew
 		return 0
 	}
 	return left
+}
+
+func (l *Ladder) returnPlaceLocked() {
+	if l.place {
+		l.place = false
+		l.m.posters.Add(-1)
+	}
+}
+
+// takePosterPlace takes one of the places for children that make a poster alone; false when none is free.
+func (m *Manager) takePosterPlace() bool {
+	if m.posters.Add(1) > mostPosters {
+		m.posters.Add(-1)
+		return false
+	}
+	return true
 }
