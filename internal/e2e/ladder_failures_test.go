@@ -37,13 +37,7 @@ func TestLadderFailures(t *testing.T) {
 			t.Parallel()
 			program := testkit.NewProgram(t)
 			n := laddered(t, program, threeRungs, nil)
-			show := showOf(testkit.LadderPictures(t, "30").Repeat(long), testkit.Sound(t).Repeat(long))
-			src := testkit.ByName(t, "rtmp").Must(t, n, show)
-			stop := testkit.OnAir(t, src, show.Tracks, testkit.Stretch{Speed: 1})
-			v := testkit.NewViewer(t, n.Master("show"))
-			v.Patience = sometime
-			v.Join()
-			climbed(t, v, append(slices.Clone(pictureRungs), soundRung)...)
+			v, src, stop := usualLadder(t, n, long, append(slices.Clone(pictureRungs), soundRung)...)
 			watched := []*follower{watch(t, v, "video"), watch(t, v, "audio"), watch(t, v, soundRung)}
 			job := program.Picture()
 			if c.role != "" {
@@ -214,13 +208,7 @@ func TestLadderSoundEncoderKilled(t *testing.T) {
 	program := testkit.NewProgram(t)
 	n := laddered(t, program, threeRungs, nil)
 	newHost(t, n.HTTP()).products(1)
-	show := showOf(testkit.LadderPictures(t, "30").Repeat(long), testkit.Sound(t).Repeat(long))
-	src := testkit.ByName(t, "rtmp").Must(t, n, show)
-	stop := testkit.OnAir(t, src, show.Tracks, testkit.Stretch{Speed: 1})
-	v := testkit.NewViewer(t, n.Master("show"))
-	v.Patience = sometime
-	v.Join()
-	climbed(t, v, append(slices.Clone(pictureRungs), soundRung)...)
+	v, src, stop := usualLadder(t, n, long, append(slices.Clone(pictureRungs), soundRung)...)
 	watched := []*follower{watch(t, v, "video"), watch(t, v, "audio"), watch(t, v, "90p")}
 	picture := program.Picture()
 	var jobs []testkit.Job

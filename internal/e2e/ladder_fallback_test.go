@@ -31,13 +31,7 @@ func onGPU(t *testing.T, text string) (*testkit.Node, *testkit.Program, *testkit
 	program := testkit.NewProgram(t)
 	program.Become(testkit.GPU)
 	n := laddered(t, program, text, func(*config.Config) {})
-	show := showOf(testkit.LadderPictures(t, "30").Repeat(long), testkit.Sound(t).Repeat(long))
-	src := testkit.ByName(t, "rtmp").Must(t, n, show)
-	stop := testkit.OnAir(t, src, show.Tracks, testkit.Stretch{Speed: 1})
-	v := testkit.NewViewer(t, n.Master("show"))
-	v.Patience = sometime
-	v.Join()
-	climbed(t, v, "144p", "90p")
+	v, src, stop := usualLadder(t, n, long, "144p", "90p")
 	if d := ladderOf(t, n.HTTP()); d.Backend != "nvenc" {
 		t.Fatalf("the back-end is %q, want nvenc: %+v", d.Backend, d)
 	}

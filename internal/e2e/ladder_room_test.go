@@ -26,13 +26,7 @@ func TestLadderOverload(t *testing.T) {
 	t.Parallel()
 	program := testkit.NewProgram(t)
 	n := laddered(t, program, threeRungs, nil)
-	show := showOf(testkit.LadderPictures(t, "30").Repeat(2*long), testkit.Sound(t).Repeat(2*long))
-	src := testkit.ByName(t, "rtmp").Must(t, n, show)
-	stop := testkit.OnAir(t, src, show.Tracks, testkit.Stretch{Speed: 1})
-	v := testkit.NewViewer(t, n.Master("show"))
-	v.Patience = sometime
-	v.Join()
-	climbed(t, v, append(slices.Clone(pictureRungs), soundRung)...)
+	v, src, stop := usualLadder(t, n, 2*long, append(slices.Clone(pictureRungs), soundRung)...)
 	watched := []*follower{watch(t, v, "video"), watch(t, v, "audio"), watch(t, v, soundRung)}
 	job := program.Picture()
 	program.Become(testkit.Crawls)

@@ -185,3 +185,16 @@ func lateFrames(t *testing.T, n *testkit.Node) int {
 
 // sometime is a patience for what takes as long as ffmpeg and the back-off of its starts take.
 const sometime = 40 * time.Second
+
+// usualLadder publishes the usual show over RTMP, so many times over, and returns its viewer once he has the given rungs.
+func usualLadder(t *testing.T, n *testkit.Node, times int, rungs ...string) (v *testkit.Viewer, src testkit.Source, stop func()) {
+	t.Helper()
+	show := showOf(testkit.LadderPictures(t, "30").Repeat(times), testkit.Sound(t).Repeat(times))
+	src = testkit.ByName(t, "rtmp").Must(t, n, show)
+	stop = testkit.OnAir(t, src, show.Tracks, testkit.Stretch{Speed: 1})
+	v = testkit.NewViewer(t, n.Master("show"))
+	v.Patience = sometime
+	v.Join()
+	climbed(t, v, rungs...)
+	return v, src, stop
+}

@@ -117,6 +117,9 @@ type NodeInfo struct {
 	// Budget and Used count processors: what children may take by the settings, and what they take by measurement (estimated
 	// while they are new). Idle is what the host leaves unused; negative when it is not known.
 	Budget, Used, Idle float64
+	// Slowest is the speed of the slowest child that works on pictures, as in JobInfo, and FPS what all of them report together; 0
+	// while none runs.
+	Slowest, FPS float64
 	// Wanted, Running and Off count rungs: those of all plans, those that are made, those that were taken off.
 	Wanted, Running, Off int
 }

@@ -394,8 +394,19 @@ func (l *Ladder) info() Info {
 	return in
 }
 
-func (l *Ladder) countRungs(in *NodeInfo) {
-	for _, r := range l.info().Rungs {
+// count adds what the stream has to what the node has.
+func (l *Ladder) count(in *NodeInfo) {
+	own := l.info()
+	for _, j := range own.Jobs {
+		if !j.Picture {
+			continue
+		}
+		in.FPS += j.FPS
+		if j.Speed > 0 && (in.Slowest == 0 || j.Speed < in.Slowest) {
+			in.Slowest = j.Speed
+		}
+	}
+	for _, r := range own.Rungs {
 		in.Wanted++
 		switch {
 		case r.Off != "":

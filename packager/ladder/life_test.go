@@ -386,3 +386,17 @@ func TestPostersHaveBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestSpeedInMetrics: how fast children work is told without a label for each stream: the slowest, and all together.
+func TestSpeedInMetrics(t *testing.T) {
+	inShow(t, nil, func(s *show) {
+		if slowest, fps := s.metric("pushcart_ladder_slowest_speed", ""), s.metric("pushcart_ladder_frames_per_second", ""); slowest != 0 || fps != 0 {
+			t.Errorf("speed %v and %v frames before the first child", slowest, fps)
+		}
+		both(s.publish("shop", full(), nil), s.publish("other", full(), nil), 20*fps)
+		slowest, rate := s.metric("pushcart_ladder_slowest_speed", ""), s.metric("pushcart_ladder_frames_per_second", "")
+		if slowest < 0.9 || slowest > 1.1 || rate != 60 {
+			t.Errorf("speed %v and %v frames a second of two children at 30", slowest, rate)
+		}
+	})
+}

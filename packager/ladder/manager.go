@@ -321,7 +321,7 @@ func (m *Manager) Node() NodeInfo {
 	m.engines.describe(&in)
 	m.room.describe(&in)
 	for _, l := range m.all() {
-		l.countRungs(&in)
+		l.count(&in)
 	}
 	return in
 }

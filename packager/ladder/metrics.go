@@ -11,6 +11,7 @@ type metrics struct {
 	children, transcodes    prometheus.Gauge
 	wanted, running, off    prometheus.Gauge
 	budget, used, idle      prometheus.Gauge
+	slowest, fps            prometheus.Gauge
 	starts                  *prometheus.CounterVec
 	restarts, drops         *prometheus.CounterVec
 	engineFailures          *prometheus.CounterVec
@@ -63,6 +64,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		budget:         gauge("budget_cores", "Processors that ffmpeg processes may take; 0 is without a limit."),
 		used:           gauge("used_cores", "Processors that ffmpeg processes take, by measurement, or estimated while they are new."),
 		idle:           gauge("idle_cores", "Processors that the host leaves unused; -1 where that is not known."),
+		slowest:        gauge("slowest_speed", "Media time per real time of the slowest ffmpeg process that encodes pictures: 1 keeps up. 0 while none runs."),
+		fps:            gauge("frames_per_second", "Pictures a second that ffmpeg processes report, all together."),
 		starts:         by("kind", "starts_total", "ffmpeg processes that were started, by what they work on."),
 		restarts:       by("reason", "restarts_total", "ffmpeg processes that failed and were replaced, by reason."),
 		drops:          by("reason", "dropped_frames_total", "Frames that went to no child, or came back and were not passed on, by reason."),
@@ -85,7 +88,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		x.cpu.WithLabelValues(kind)
 	}
 	if reg != nil {
-		reg.MustRegister(x.children, x.transcodes, x.wanted, x.running, x.off, x.budget, x.used, x.idle, x.starts, x.restarts, x.drops,
+		reg.MustRegister(x.children, x.transcodes, x.wanted, x.running, x.off, x.budget, x.used, x.idle, x.slowest, x.fps, x.starts, x.restarts, x.drops,
 			x.engineFailures, x.engineInfo, x.fed, x.posters, x.unaligned, x.frames, x.lag, x.cpu)
 	}
 	return x
@@ -107,6 +110,8 @@ func (x *metrics) look(in *NodeInfo) {
 	x.budget.Set(in.Budget)
 	x.used.Set(in.Used)
 	x.idle.Set(in.Idle)
+	x.slowest.Set(in.Slowest)
+	x.fps.Set(in.FPS)
 }
 
 // kindOf is a label.
