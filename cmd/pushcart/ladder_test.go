@@ -72,7 +72,7 @@ func openWorkshop(t *testing.T) *workshop {
 			case "copy":
 				return api.LadderCommand{Program: "ffmpeg"}, nil
 			case "":
-				return api.LadderCommand{}, errors.New("the stream is not live: describe a source")
+				return api.LadderCommand{}, errors.New("source: the stream is not live: describe a source")
 			}
 			return api.LadderCommand{
 				Program: "/opt/my ffmpeg/bin/ffmpeg", Notes: []string{"Opus becomes AAC."},

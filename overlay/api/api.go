@@ -43,7 +43,7 @@ type Options struct {
 	Sources Sources
 	// Ladder describes what is made of a stream; false when nothing is. LadderNode tells what the node makes ladders with, and
 	// LadderCommand what would be run for a stream that is live, or for a source as described; its error is an *overlay.Refusal, or
-	// says what is wrong with the description. The three are nil on a node that makes no ladders.
+	// a sentence, behind "source: " where the description is at fault. The three are nil on a node that makes no ladders.
 	Ladder        func(stream string) (LadderDetail, bool)
 	LadderNode    func() LadderNode
 	LadderCommand func(stream, source string) (LadderCommand, error)

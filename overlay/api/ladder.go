@@ -209,7 +209,12 @@ func (c *call) ladderCommand() error {
 	case errors.As(err, &refusal):
 		return problemf(refusal.Reason, cmp.Or(refusal.Field, "source"), "%s", refusal.Message)
 	case err != nil:
-		return problemf(overlay.ReasonInvalid, "source", "%s", asSentence(err.Error()))
+		// What is wrong with the source says so; all else is the host's.
+		text, field := err.Error(), ""
+		if rest, ok := strings.CutPrefix(text, "source: "); ok {
+			text, field = rest, "source"
+		}
+		return problemf(overlay.ReasonInvalid, field, "%s", asSentence(text))
 	}
 	cmd.Commands, cmd.Notes = orEmpty(cmd.Commands), orEmpty(cmd.Notes)
 	return c.answer("", cmd)

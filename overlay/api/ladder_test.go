@@ -164,8 +164,9 @@ func TestLadderCommand(t *testing.T) {
 		field  string
 		detail string
 	}{
-		{errors.New("h265 is no codec: write hevc"), 422, overlay.ReasonInvalid, "source", "H265 is no codec: write hevc."},
-		{errors.New(""), 422, overlay.ReasonInvalid, "source", "It cannot be read."},
+		{errors.New("source: h265 is no codec: write hevc"), 422, overlay.ReasonInvalid, "source", "H265 is no codec: write hevc."},
+		{errors.New("nothing can be encoded"), 422, overlay.ReasonInvalid, "", "Nothing can be encoded."},
+		{errors.New(""), 422, overlay.ReasonInvalid, "", "It cannot be read."},
 		{&overlay.Refusal{Reason: overlay.ReasonNotFound, Field: "name", Message: "It is not live."}, 404, overlay.ReasonNotFound, "name", "It is not live."},
 		{fmt.Errorf("plan: %w", &overlay.Refusal{Reason: overlay.ReasonConflict, Message: "Why."}), 409, overlay.ReasonConflict, "source", "Why."},
 	} {

@@ -48,13 +48,13 @@ func (m *Manager) sourceOf(name, source string) (tracks []*stream.Track, key str
 	}
 	l := m.of(name)
 	if l == nil {
-		return nil, "", fmt.Errorf("no stream %q is live: %s", name, sourceHelp)
+		return nil, "", fmt.Errorf("source: no stream %q is live: %s", name, sourceHelp)
 	}
 	l.mu.Lock()
 	tracks = l.all
 	l.mu.Unlock()
 	if len(tracks) == 0 {
-		return nil, "", fmt.Errorf("stream %q has no publisher now: %s", name, sourceHelp)
+		return nil, "", fmt.Errorf("source: stream %q has no publisher now: %s", name, sourceHelp)
 	}
 	return tracks, l.s.Ladder(), nil
 }
@@ -104,7 +104,7 @@ func parseSource(text string) ([]*stream.Track, error) {
 		tracks = append(tracks, audio)
 	}
 	if len(tracks) == 0 {
-		return nil, fmt.Errorf("source %q names no codec: %s", text, sourceHelp)
+		return nil, fmt.Errorf("source: %q names no codec: %s", text, sourceHelp)
 	}
 	return tracks, nil
 }
