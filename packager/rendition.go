@@ -213,20 +213,27 @@ func (p *Packager) ready(r *rendition) bool {
 	case r.w == w:
 		return r.video || r.queue.span() >= p.expected() // so that a picture which comes later finds its place
 	}
-	at, reached := r.position(f), p.front(r)
+	at, passed := r.position(f), p.passed(r, f)
 	switch {
-	case at < reached && p.target > 0:
+	case passed && p.target > 0:
 		// What belongs in front of it must all have been told.
 		return !r.video || !p.overfull(r.w, at-r.offset) || !r.w.ahead() || r.queue.span() >= r.patience
-	case r.queue.span() < p.stallAfter() || at >= reached && p.trails(r):
+	case r.queue.span() < p.stallAfter() || !passed && p.trails(r):
 		return false
-	case at < reached:
+	case passed:
 		w.flush() // it stopped before its first part was full
 		p.settle(w)
 	default:
 		p.stall(w, at)
 	}
 	return true
+}
+
+// passed tells whether the leading rendition has decided on which side of each boundary a frame lies: the next one may be where it has
+// come to now, and a frame a little before that be the nearest to it. Where nothing more comes of it, there is none.
+func (p *Packager) passed(r *rendition, f *stream.Frame) bool {
+	at, reached := r.position(f), p.front(r)
+	return at+r.early(f) < reached || at < reached && p.gone && !p.lead.open()
 }
 
 // follow places a frame of a rendition that does not lead, or of leading audio.
