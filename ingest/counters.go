@@ -8,7 +8,8 @@ import (
 
 // reasons are all of them.
 var reasons = []Reason{ReasonBadKey, ReasonNoKeys, ReasonBadName, ReasonNameTaken, ReasonTakenOver, ReasonUnsupportedCodec,
-	ReasonNoKeyframe, ReasonNoCodecData, ReasonBadMedia, ReasonProtocol, ReasonLimit, ReasonIdle, ReasonShutdown}
+	ReasonNoKeyframe, ReasonNoCodecData, ReasonBadMedia, ReasonProtocol, ReasonLimit, ReasonIdle, ReasonShutdown,
+	ReasonElsewhere, ReasonStandby, ReasonCluster}
 
 // reasonOther stands for reasons that are not listed.
 const reasonOther Reason = "other"

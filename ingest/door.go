@@ -65,6 +65,12 @@ const (
 	ReasonLimit            Reason = "limit"
 	ReasonIdle             Reason = "idle"
 	ReasonShutdown         Reason = "shutdown"
+	// ReasonElsewhere: another node of the cluster has the stream now.
+	ReasonElsewhere Reason = "taken_over_elsewhere"
+	// ReasonStandby: the publisher stands by for another one, which is back.
+	ReasonStandby Reason = "standby"
+	// ReasonCluster: it cannot be told whether another node has the stream.
+	ReasonCluster Reason = "cluster_unreachable"
 )
 
 // Entry is what a protocol needs of the door: implemented by *Door.
@@ -113,6 +119,7 @@ const (
 	DropExcessMessage  DropReason = "too_many_messages"
 	DropLost           DropReason = "packets_lost" // an access unit of which packets are missing
 	DropExcessTrack    DropReason = "too_many_tracks"
+	DropStandby        DropReason = "standby" // of a publisher that stands by
 )
 
 // Pull asks for a stream to be fetched from a camera or an encoder.

@@ -8,6 +8,8 @@ type Metrics struct {
 	active   *prometheus.GaugeVec
 	refusals *prometheus.CounterVec
 	drops    *prometheus.CounterVec
+	waiting  prometheus.Gauge
+	promoted prometheus.Counter
 }
 
 // NewMetrics makes the door's metrics and registers them.
@@ -21,8 +23,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "pushcart_ingest_refusals_total", Help: "Publishers refused or sent away, by protocol and reason."}, []string{"protocol", "reason"}),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pushcart_ingest_dropped_total", Help: "Access units and messages thrown away before packaging, by reason."}, []string{"reason"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pushcart_ingest_standbys", Help: "Publishers that stand by and wait for the one they stand by for to go."}),
+		promoted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pushcart_ingest_standby_takeovers_total", Help: "Times that a publisher that stood by went on with the stream."}),
 	}
-	reg.MustRegister(m.sessions, m.active, m.refusals, m.drops)
+	reg.MustRegister(m.sessions, m.active, m.refusals, m.drops, m.waiting, m.promoted)
 	return m
 }
 

@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pushcart/internal/auth"
@@ -30,12 +32,26 @@ type Options struct {
 	// Label gives the configured language and name of an audio track of a stream, "" for what the publisher's word stands; nil
 	// configures none.
 	Label func(name string, t *stream.Track) (language, label string)
+	// Claim makes this node the origin of a stream before its publisher is let in; nil is a node without a cluster. It may take
+	// as long as its context, which is 3 s. release gives the claim up again: it is called if the publisher is not let in after
+	// all, and never after that; nil is none. A *Refusal is passed on to the publisher, and ErrStandby has one with a standby
+	// key wait.
+	Claim func(ctx context.Context, name, credential string, standby bool) (release func(), err error)
+	// Promoted returns a channel that is closed when a standby's claim of a stream is worth trying. nil, or a channel that is nil,
+	// leaves it to the standby to try again from time to time.
+	Promoted func(name string) <-chan struct{}
+	// Node is the name of this node in its cluster. A source that several nodes fetch is then the publisher of one of them, and
+	// the others have the name refused for as long as that goes well. "" is a node without a cluster.
+	Node string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
 // Door lets publishers of every protocol in, by the same rules.
-type Door struct{ opt Options }
+type Door struct {
+	opt      Options
+	standbys seats
+}
 
 // NewDoor makes a door.
 func NewDoor(opt Options) *Door {
@@ -48,7 +64,7 @@ func NewDoor(opt Options) *Door {
 	if opt.Label == nil {
 		opt.Label = func(string, *stream.Track) (language, label string) { return "", "" }
 	}
-	return &Door{opt: opt}
+	return &Door{opt: opt, standbys: seats{taken: map[seat]*standby{}}}
 }
 
 // pulled begins the credential of streams that the node fetches: a source takes its own stream over, and nobody else's.
@@ -77,65 +93,145 @@ func (d *Door) printable(req Request) string {
 	return "(withheld)"
 }
 
-func (d *Door) open(req Request) (*publication, *Refusal) {
-	name, credential, refusal := d.authorise(req)
+func (d *Door) open(req Request) (Publication, *Refusal) {
+	who, refusal := d.authorise(req)
 	if refusal != nil {
 		return nil, refusal
 	}
-	p := &publication{door: d, name: name, protocol: req.Protocol, trusted: credential != loopback, videos: map[int]*videoGate{}}
-	s, err := d.opt.Hub.Publish(name, stream.Publisher{
-		Credential: credential, Ladder: d.opt.Keys.Load().Ladder(name, auth.Credential(credential)), Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent,
-		Kick: func(cause error) { p.kicked(req, cause) },
+	if who.standby {
+		s, refusal := d.stand(req, who)
+		if refusal != nil {
+			return nil, refusal
+		}
+		return s, nil
+	}
+	p, err := d.enter(context.Background(), req, who, func(_ *publication, cause error) {
+		if req.Kick != nil {
+			req.Kick(gone(cause))
+		}
 	})
-	var taken *stream.TakenError
-	switch {
-	case errors.As(err, &taken) && taken.Until.IsZero():
-		return nil, Refuse(ReasonNameTaken, "The stream %q is already live from another publisher. Stop that one or choose another stream key.", name)
-	case errors.As(err, &taken):
-		return nil, Refuse(ReasonNameTaken, "The stream %q is kept for the publisher that just left. Use its key, or try again in %d seconds.",
-			name, max(1, int(taken.Until.Sub(d.opt.Now()).Seconds()+0.999)))
-	case err != nil:
-		return nil, gone(err)
+	if err != nil {
+		return nil, d.refusal(who.name, err)
+	}
+	p.log.Info("publisher arrived", "agent", req.Agent, "era", p.time.era)
+	d.opt.Metrics.opened(req.Protocol)
+	return p, nil
+}
+
+// guest is who asks to be let in, once that is known.
+type guest struct {
+	name       string // of the stream
+	credential string
+	standby    bool
+}
+
+// claimTime is how long a claim may take.
+const claimTime = 3 * time.Second
+
+// enter claims the stream and opens a publication on it. Its errors are those of the hub and of Options.Claim.
+func (d *Door) enter(ctx context.Context, req Request, who guest, kick func(*publication, error)) (*publication, error) {
+	p := d.publication(req, who)
+	publisher := stream.Publisher{
+		Credential: who.credential, Ladder: d.opt.Keys.Load().Ladder(who.name, auth.Credential(who.credential)), Standby: who.standby,
+		Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent, Kick: func(cause error) { kick(p, cause) },
+	}
+	release := func() {}
+	if d.opt.Claim != nil {
+		// What this node refuses by itself is not worth a claim, which would have to be given up again.
+		if err := d.opt.Hub.Check(who.name, publisher); err != nil {
+			return nil, err
+		}
+		within, cancel := context.WithTimeout(ctx, claimTime)
+		defer cancel()
+		giveUp, err := d.opt.Claim(within, who.name, who.credential, who.standby)
+		if err != nil {
+			return nil, err
+		}
+		if giveUp != nil {
+			release = giveUp
+		}
+	}
+	if err := ctx.Err(); err != nil { // a standby that went while it was promoted
+		release()
+		return nil, err
+	}
+	s, err := d.opt.Hub.Publish(who.name, publisher)
+	if err != nil {
+		release()
+		return nil, err
 	}
 	p.session = s
 	era, end := s.Start()
 	p.time = newTimeline(era, end, s.NextEra)
 	p.messages = newBinder(p.time, s.WriteData)
-	p.log = d.opt.Log.With("stream", name, "protocol", req.Protocol, "remote", req.Remote)
-	p.log.Info("publisher arrived", "agent", req.Agent, "era", era)
-	d.opt.Metrics.opened(req.Protocol)
 	return p, nil
 }
 
+// publication makes one that has no session yet.
+func (d *Door) publication(req Request, who guest) *publication {
+	return &publication{
+		door: d, name: who.name, protocol: req.Protocol, trusted: who.credential != loopback, videos: map[int]*videoGate{},
+		log: d.opt.Log.With("stream", who.name, "protocol", req.Protocol, "remote", req.Remote),
+	}
+}
+
+// refusal words why enter failed.
+func (d *Door) refusal(name string, err error) *Refusal {
+	var taken *stream.TakenError
+	var refused *Refusal
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &taken) && taken.Until.IsZero():
+		return RefuseTaken(name)
+	case errors.As(err, &taken):
+		return Refuse(ReasonNameTaken, "The stream %q is kept for the publisher that just left. Use its key, or try again in %d seconds.",
+			name, max(1, int(taken.Until.Sub(d.opt.Now()).Seconds()+0.999)))
+	case errors.Is(err, stream.ErrClosed), errors.Is(err, stream.ErrSuperseded):
+		return gone(err)
+	}
+	d.opt.Log.Error("a stream could not be claimed in the cluster", "stream", name, "error", err)
+	return Refuse(ReasonCluster, "This server cannot tell at this time whether the stream %q is live elsewhere. Try again in a moment.", name)
+}
+
+// RefuseTaken is the refusal of a publisher whose stream is live from another one.
+func RefuseTaken(name string) *Refusal {
+	return Refuse(ReasonNameTaken, "The stream %q is already live from another publisher. Stop that one or choose another stream key.", name)
+}
+
 // authorise resolves who is asking and for which stream.
-func (d *Door) authorise(req Request) (name, credential string, _ *Refusal) {
+func (d *Door) authorise(req Request) (guest, *Refusal) {
 	if req.Pulled {
 		if err := auth.ValidName(req.Stream); err != nil {
-			return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(req.Stream), err)
+			return guest{}, Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(req.Stream), err)
 		}
-		return req.Stream, pulled + req.Stream, nil
+		credential := pulled + req.Stream
+		if d.opt.Node != "" {
+			credential += "@" + d.opt.Node
+		}
+		return guest{name: req.Stream, credential: credential}, nil
 	}
 	keys := d.opt.Keys.Load()
 	if keys.Empty() {
 		if !req.Remote.Addr().Unmap().IsLoopback() {
-			return "", "", Refuse(ReasonNoKeys, "This server has no stream keys configured, so it takes publishers from its own host only. Ask its operator for a stream key.")
+			return guest{}, Refuse(ReasonNoKeys, "This server has no stream keys configured, so it takes publishers from its own host only. Ask its operator for a stream key.")
 		}
 		if err := auth.ValidName(req.Stream); err != nil {
-			return "", "", Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", Clip(req.Stream), err)
+			return guest{}, Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", Clip(req.Stream), err)
 		}
-		return req.Stream, loopback, nil
+		return guest{name: req.Stream, credential: loopback}, nil
 	}
 	cred, name, ok := keys.Check(req.Stream, req.Key)
 	if !ok {
 		if req.Key == "" {
-			return "", "", Refuse(ReasonBadKey, "This stream key is not known. %s, the way the operator gave it to you.", keyPlace(req.Protocol))
+			return guest{}, Refuse(ReasonBadKey, "This stream key is not known. %s, the way the operator gave it to you.", keyPlace(req.Protocol))
 		}
-		return "", "", Refuse(ReasonBadKey, "The key for this stream is wrong. Copy it again. %s.", keyPlace(req.Protocol))
+		return guest{}, Refuse(ReasonBadKey, "The key for this stream is wrong. Copy it again. %s.", keyPlace(req.Protocol))
 	}
 	if err := auth.ValidName(name); err != nil {
-		return "", "", Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(name), err)
+		return guest{}, Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(name), err)
 	}
-	return name, string(cred), nil
+	return guest{name: name, credential: string(cred), standby: keys.Standby(name, cred)}, nil
 }
 
 // keyPlace says where a key is put.
@@ -165,6 +261,7 @@ type publication struct {
 	videos   map[int]*videoGate
 	capture  captureClock
 	closing  sync.Once
+	lost     atomic.Bool // of a standby's: the session went to another publisher
 }
 
 // videoGate keeps a video track's frames back until a key frame: its first one, or the next one after a frame that was dropped.
@@ -175,22 +272,15 @@ type videoGate struct {
 	waited  int64 // how long they have come, in ticks; the clock may jump meanwhile
 }
 
-func (p *publication) kicked(req Request, cause error) {
-	if req.Kick == nil {
-		return
-	}
-	req.Kick(gone(cause))
-}
-
 // Name implements Publication.
 func (p *publication) Name() string { return p.name }
 
 // SetTrack implements Publication.
 func (p *publication) SetTrack(t *stream.Track) error {
-	if t.Video() && !p.door.opt.Deliverable(t.Codec) {
-		return Refuse(ReasonUnsupportedCodec, "%s video cannot be delivered over HLS: set the encoder to H.264.", t.Codec)
+	t, refusal := p.declare(t)
+	if refusal != nil {
+		return refusal
 	}
-	t = p.tracks.use(t, p.labelled(t))
 	if err := p.session.SetTrack(t); err != nil {
 		return gone(err)
 	}
@@ -200,9 +290,23 @@ func (p *publication) SetTrack(t *stream.Track) error {
 	return nil
 }
 
+// declare looks a track over and returns it as it is used.
+func (p *publication) declare(t *stream.Track) (*stream.Track, *Refusal) {
+	if t.Video() && !p.door.opt.Deliverable(t.Codec) {
+		return nil, Refuse(ReasonUnsupportedCodec, "%s video cannot be delivered over HLS: set the encoder to H.264.", t.Codec)
+	}
+	return p.tracks.use(t, p.labelled(t)), nil
+}
+
 // gone is the refusal for an error of the hub's.
 func gone(err error) *Refusal {
-	if errors.Is(err, stream.ErrSuperseded) {
+	switch {
+	case errors.Is(err, stream.ErrElsewhere):
+		return Refuse(ReasonElsewhere, "Another node took this stream over: its publisher has connected there, or one that stood by goes on with it. "+
+			"Stop this encoder, or start it again to take the stream back.")
+	case errors.Is(err, stream.ErrGaveWay):
+		return Refuse(ReasonStandby, "The publisher that this one stands by for is back.")
+	case errors.Is(err, stream.ErrSuperseded):
 		return Refuse(ReasonTakenOver, "Another program started publishing with the same stream key and took this stream over.")
 	}
 	return Refuse(ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
@@ -214,19 +318,7 @@ const mostAudio = 64 << 10
 
 // Write implements Publication.
 func (p *publication) Write(f *stream.Frame) error {
-	if !f.Track.Video() && len(f.Payload) > mostAudio {
-		p.Drop(DropDamaged)
-		return nil
-	}
-	if f.Track.Video() {
-		g := p.gate(f.Track.ID)
-		if !g.keyed && !f.Key {
-			return p.noKey(g, f)
-		}
-		g.keyed = true
-	}
-	f.Track = p.tracks.used(f.Track)
-	if err := p.tracks.hopeless(f); err != nil {
+	if pass, err := p.admit(f); !pass {
 		return err
 	}
 	now := p.door.opt.Now()
@@ -249,6 +341,26 @@ func (p *publication) Write(f *stream.Frame) error {
 		return gone(err)
 	}
 	return nil
+}
+
+// admit looks a frame over: one that does not pass is dropped and counted, or ends the session.
+func (p *publication) admit(f *stream.Frame) (pass bool, _ error) {
+	if !f.Track.Video() && len(f.Payload) > mostAudio {
+		p.Drop(DropDamaged)
+		return false, nil
+	}
+	if f.Track.Video() {
+		g := p.gate(f.Track.ID)
+		if !g.keyed && !f.Key {
+			return false, p.noKey(g, f)
+		}
+		g.keyed = true
+	}
+	f.Track = p.tracks.used(f.Track)
+	if err := p.tracks.hopeless(f); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // gate returns a video track's.
@@ -292,27 +404,41 @@ func (p *publication) Drop(reason DropReason) {
 	case DropBeforeConfig:
 		p.tracks.expecting = true
 	case DropLost:
-		p.time.losses++
+		if p.time != nil {
+			p.time.losses++
+		}
 	}
-	p.session.Drop(string(reason))
+	if p.session != nil {
+		p.session.Drop(string(reason))
+	}
 	p.door.opt.Metrics.dropped(reason)
 }
 
 // Close implements Publication.
 func (p *publication) Close(cause error) {
 	p.closing.Do(func() {
-		p.messages.flush() // no frame comes any more; an error says that nobody is there to take them
-		p.session.Close()
-		var r *Refusal
-		switch {
-		case cause == nil:
-			p.log.Info("publisher left")
-		case errors.As(cause, &r):
-			p.door.opt.Metrics.refused(p.protocol, r.Reason)
-			p.log.Warn("publisher sent away", "reason", string(r.Reason), "message", r.Message)
-		default:
-			p.log.Info("publisher lost", "error", cause)
-		}
-		p.door.opt.Metrics.closed(p.protocol)
+		p.leave()
+		p.farewell(cause)
 	})
+}
+
+// leave lets the stream go.
+func (p *publication) leave() {
+	_ = p.messages.flush() // no frame comes any more; an error says that nobody is there to take them
+	p.session.Close()
+}
+
+// farewell logs and counts that the publisher is gone.
+func (p *publication) farewell(cause error) {
+	var r *Refusal
+	switch {
+	case cause == nil:
+		p.log.Info("publisher left")
+	case errors.As(cause, &r):
+		p.door.opt.Metrics.refused(p.protocol, r.Reason)
+		p.log.Warn("publisher sent away", "reason", string(r.Reason), "message", r.Message)
+	default:
+		p.log.Info("publisher lost", "error", cause)
+	}
+	p.door.opt.Metrics.closed(p.protocol)
 }

@@ -107,6 +107,9 @@ func (w *clerk) run() {
 
 // discard lets go of the journal.
 func (w *clerk) discard() {
+	if w.shelf != nil {
+		w.shelf.touch() // who waits for a change has to ask again
+	}
 	w.measure(0, 0)
 	if err := w.journal.Close(); err != nil {
 		w.desks.opt.Log.Warn("closing a journal of cards failed", "stream", w.desk.name, "error", err)
@@ -249,6 +252,8 @@ func (w *clerk) measure(bytes int64, slots int) {
 // attach has a screen take the present state and each one after it.
 func (w *clerk) attach(f *follower) {
 	w.screens = append(w.screens, f)
+	w.core.edited = w.core.epoch // viewers see it from now on
+	defer w.desks.changed(w.desk.name)
 	a := w.shown.announcement()
 	a.At, a.Frame = time.Time{}, nil
 	f.screen.Announce(a)

@@ -25,8 +25,13 @@ type core struct {
 	// floor is the highest revision of a card that was deleted. A card that is new begins above it: so a revision never
 	// comes again, although deleted cards are forgotten.
 	floor int64
-	// base is at or above all revisions that a damaged disk may have lost.
+	// base is at or above all revisions that a damaged disk, or another node's state that came in the place of this one's, may
+	// have used.
 	base int64
+
+	// changes counts what commands changed, over restarts and over nodes. edited is the epoch of the last such change, or of the
+	// last stream that began to show the state: of two nodes' states, that of the later epoch is what viewers saw last.
+	changes, edited int64
 }
 
 // slot shows a card.
@@ -104,6 +109,10 @@ func (c core) apply(r *record) core {
 	}
 	if r.InBand != nil {
 		c.inBand = r.InBand
+	}
+	if r.edits() {
+		c.changes++
+		c.edited = c.epoch
 	}
 	return c
 }

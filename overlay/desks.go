@@ -33,6 +33,10 @@ type Options struct {
 	InBand func() bool
 	// Keep is how long a revision that is no longer shown stays fetchable. nil is DefaultKeep.
 	Keep func() time.Duration
+	// Changed is called after each change of a stream's desk that was acknowledged, and when a stream begins to show it, so that
+	// its state can be brought to other nodes. It must not block, and not call Export itself, which waits for who calls it; it may
+	// come from any goroutine. nil is nobody.
+	Changed func(stream string)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where the desks report; nil is nowhere.
@@ -74,6 +78,8 @@ type Desks struct {
 	// go on when another opens it again.
 	known map[string]weak.Pointer[Desk]
 	open  map[*Desk]struct{} // those with a clerk
+	// opening is closed when the next desk opens.
+	opening chan struct{}
 }
 
 // New sets desks up. The journals are opened when they are needed. The error is one of Options.Registerer.
@@ -111,7 +117,7 @@ func New(opt Options) (*Desks, error) {
 	}
 	d := &Desks{
 		opt: opt, metrics: m, crowded: make(chan struct{}, 1),
-		known: map[string]weak.Pointer[Desk]{}, open: map[*Desk]struct{}{},
+		known: map[string]weak.Pointer[Desk]{}, open: map[*Desk]struct{}{}, opening: make(chan struct{}),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.running.Go(d.sweep)
@@ -186,6 +192,13 @@ func (d *Desks) Peek(name string) *View {
 	return nil
 }
 
+// changed tells that a desk is another than before.
+func (d *Desks) changed(name string) {
+	if d.opt.Changed != nil {
+		d.opt.Changed(name)
+	}
+}
+
 // path of a stream's journal.
 func (d *Desks) path(name string) string { return filepath.Join(d.opt.Dir, "cards", name+".journal") }
 
@@ -233,6 +246,8 @@ func (d *Desks) enrol(k *Desk, run func()) bool {
 		return false
 	}
 	d.open[k] = struct{}{}
+	close(d.opening)
+	d.opening = make(chan struct{})
 	d.metrics.open.Set(float64(len(d.open)))
 	if len(d.open) > d.opt.most {
 		select {

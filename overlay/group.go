@@ -125,10 +125,13 @@ func (e *entry) complete(g *group) {
 	if e.plan != nil {
 		e.record.Done = e.plan.ID
 	}
+	if e.Key != "" { // counts as a change by itself
+		e.record.Key = &keyRecord{Key: e.Key, Hash: e.Fingerprint, At: millis(g.now)}
+	}
 	e.after = g.core.apply(e.record)
 	e.result.Epoch, e.result.Seq = e.after.epoch, e.after.seq
 	if e.Key != "" {
-		e.record.Key = &keyRecord{Key: e.Key, Hash: e.Fingerprint, At: millis(g.now), Result: e.result}
+		e.record.Key.Result = e.result
 	}
 }
 
@@ -166,6 +169,9 @@ func (g *group) finish() {
 	}
 	for i := range g.entries {
 		g.answer(&g.entries[i], failed)
+	}
+	if failed == nil && len(g.records) > 0 {
+		g.desks.changed(g.desk.name)
 	}
 }
 

@@ -18,7 +18,15 @@ type metrics struct {
 	late     prometheus.Counter
 	damaged  prometheus.Counter
 	failures prometheus.Counter
+	imports  *prometheus.CounterVec // by outcome
 }
+
+// Outcomes of importing another node's state.
+const (
+	importTaken   = "taken"
+	importOlder   = "older"
+	importRefused = "refused"
+)
 
 // Outcomes of commands besides the reasons of refusals.
 const (
@@ -62,11 +70,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "pushcart_cards_journals_damaged_total", Help: "Journals found damaged, and set aside."}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pushcart_cards_journal_failures_total", Help: "Writes of a journal that failed."}),
+		imports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pushcart_cards_imports_total", Help: "States of cards that came from other nodes, by what became of them."}, []string{"outcome"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.commands, m.inBand, m.syncs, m.bytes, m.shown, m.open, m.busy, m.late, m.damaged, m.failures} {
+	for _, c := range []prometheus.Collector{m.commands, m.inBand, m.syncs, m.bytes, m.shown, m.open, m.busy, m.late, m.damaged, m.failures, m.imports} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

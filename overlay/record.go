@@ -92,6 +92,11 @@ func (f *digest) UnmarshalText(b []byte) error {
 	return err
 }
 
+// edits tells whether the record is of a command.
+func (r *record) edits() bool {
+	return len(r.Put)+len(r.Gone)+len(r.Order)+len(r.Slots) > 0 || r.Plan != nil || r.Done != "" || r.InBand != nil || r.Key != nil
+}
+
 // encode returns the record as it goes into the journal. Documents keep their bytes: they are compared by them.
 func (r *record) encode() ([]byte, error) {
 	var b bytes.Buffer

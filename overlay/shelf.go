@@ -42,6 +42,8 @@ type shelf struct {
 	items map[revision]*item
 	ended []*item // those that are no longer shown, in the order of their end
 	bytes int     // of documents of ended
+	// changed is closed at the next change; nil while nobody waits for it.
+	changed chan struct{}
 }
 
 // item is one revision.
@@ -49,6 +51,7 @@ type item struct {
 	revision
 	doc   []byte    // as the host wrote it
 	ended time.Time // when it was no longer shown; zero while it is
+	epoch int64     // that it came with; of copies only, and guarded by Copies.mu
 
 	rendering sync.Mutex // guards what follows
 	rendered  bool
@@ -66,11 +69,13 @@ func (s *shelf) show(r revision, doc []byte) {
 			s.items = map[revision]*item{}
 		}
 		s.items[r] = &item{revision: r, doc: doc}
+		s.touchLocked()
 		return
 	}
 	if i := slices.Index(s.ended, it); i >= 0 {
 		s.ended = slices.Delete(s.ended, i, i+1)
 		s.bytes -= len(it.doc)
+		s.touchLocked()
 	}
 	it.ended = time.Time{}
 }
@@ -86,6 +91,7 @@ func (s *shelf) end(r revision, at time.Time) {
 	it.ended = at
 	s.ended = append(s.ended, it)
 	s.bytes += len(it.doc)
+	s.touchLocked()
 	for len(s.ended) > mostKept || s.bytes > mostKeptBytes {
 		s.dropLocked()
 	}
@@ -106,6 +112,60 @@ func (s *shelf) dropLocked() {
 	s.ended = s.ended[1:]
 	s.bytes -= len(it.doc)
 	delete(s.items, it.revision)
+}
+
+// touch wakes those who wait for a change.
+func (s *shelf) touch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touchLocked()
+}
+
+func (s *shelf) touchLocked() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// remove takes a revision off the shelf.
+func (s *shelf) remove(r revision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.items[r]
+	if it == nil {
+		return
+	}
+	delete(s.items, r)
+	if i := slices.Index(s.ended, it); i >= 0 {
+		s.ended = slices.Delete(s.ended, i, i+1)
+		s.bytes -= len(it.doc)
+	}
+	s.touchLocked()
+}
+
+// replace puts what is on another shelf, which nobody else has, in the place of all that is on this one.
+func (s *shelf) replace(o *shelf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.items, s.ended, s.bytes = o.items, o.ended, o.bytes
+	s.touchLocked()
+}
+
+// list returns what is on the shelf, and a channel that is closed when that changes.
+func (s *shelf) list(epoch int64, now time.Time, keep time.Duration) ([]Shelved, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	all := make([]Shelved, 0, len(s.items))
+	for r, it := range s.items {
+		if shown := it.ended.IsZero(); shown || now.Sub(it.ended) <= keep {
+			all = append(all, Shelved{ID: r.card, Rev: r.rev, Epoch: epoch, Doc: it.doc, Shown: shown})
+		}
+	}
+	return all, s.changed
 }
 
 // find returns a revision that viewers may fetch; nil when there is none.

@@ -26,6 +26,8 @@ type scalars struct {
 	Floor   int64  `json:"floor,omitempty"`
 	Base    int64  `json:"base,omitempty"`
 	InBand  *bool  `json:"in_band,omitempty"`
+	Changes int64  `json:"changes,omitempty"`
+	Edited  int64  `json:"edited,omitempty"`
 }
 
 // shownRecord is a revision that was shown and is no longer.
@@ -59,7 +61,8 @@ func (b *books) apply(r *record, before, after *core) {
 // load takes a snapshot's part into the core.
 func (c *core) load(s *snapshot) {
 	if f := s.First; f != nil {
-		*c = core{stream: f.Stream, epoch: f.Epoch, seq: f.Seq, list: f.List, planned: f.Planned, floor: f.Floor, base: f.Base, inBand: f.InBand}
+		*c = core{stream: f.Stream, epoch: f.Epoch, seq: f.Seq, list: f.List, planned: f.Planned, floor: f.Floor, base: f.Base, inBand: f.InBand,
+			changes: max(f.Changes, f.List), edited: f.Edited} // journals of earlier versions do not count changes
 	}
 	for _, r := range s.Cards {
 		c.cards = append(slices.Clip(c.cards), CardView{ID: r.ID, Rev: r.Rev, UpdatedAt: fromMillis(r.At), Card: r.Doc})
@@ -93,6 +96,7 @@ const partSize = 256 << 10
 func snapshots(c *core, b *books) ([][]byte, error) {
 	w := snapshotWriter{part: &snapshot{First: &scalars{
 		Stream: c.stream, Epoch: c.epoch, Seq: c.seq, List: c.list, Planned: c.planned, Floor: c.floor, Base: c.base, InBand: c.inBand,
+		Changes: c.changes, Edited: c.edited,
 	}}}
 	for _, s := range c.slots {
 		w.part.Slots = append(w.part.Slots, slotRecord{s.Slot, s.Card, s.Rev, millis(s.Since)})

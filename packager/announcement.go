@@ -34,14 +34,26 @@ const mostInbox = 512
 type inbox struct {
 	some atomic.Bool // there may be entries
 
-	mu      sync.Mutex // guards entries
+	mu      sync.Mutex // guards what follows
 	entries []Announcement
 	dropped int
+	closed  bool
+}
+
+// close has the inbox take nothing any more.
+func (i *inbox) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed, i.entries = true, nil
+	i.some.Store(false)
 }
 
 func (i *inbox) put(a Announcement) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed {
+		return
+	}
 	if len(i.entries) == mostInbox {
 		i.entries = append(i.entries[:0], i.entries[1:]...)
 		i.dropped++

@@ -97,7 +97,7 @@ func TestAnEndIsToldInDeltaUpdates(t *testing.T) {
 	told := map[string]bool{}
 	look := func() {
 		for _, name := range []string{"video", "audio"} {
-			text := playlist.Media(g.rendition(name), g.out.Settings, g.Presentation().Load().PartTarget, playlist.SkipDateRanges)
+			text := playlist.Media(g.rendition(name), g.out.Settings, playlist.SkipDateRanges)
 			told[name] = told[name] || strings.Contains(string(text), "END-DATE")
 		}
 	}
@@ -249,7 +249,7 @@ func TestRemovedRangesAreForgottenAtRest(t *testing.T) {
 			g.Announce(state(i, fmt.Sprint("card", i)))
 		}
 	})
-	text := playlist.Media(g.rendition("video"), g.out.Settings, g.Presentation().Load().PartTarget, playlist.SkipDateRanges)
+	text := playlist.Media(g.rendition("video"), g.out.Settings, playlist.SkipDateRanges)
 	if n := strings.Count(string(text), "card"); n > 1 {
 		t.Errorf("%d ranges are told of three minutes after the last change:\n%.2000s", n, text)
 	}

@@ -138,7 +138,7 @@ func (g *rig) invariants() {
 			}
 			end = seg.Start + seg.Duration
 			for n, p := range seg.Parts {
-				if p.Duration > target || p.Duration <= 0 || p.Gap != (p.Data == nil) {
+				if p.Duration > target || p.Duration <= 0 || p.Gap != (p.Data == nil && !p.Absent()) {
 					g.t.Fatalf("%s %d.%d: %d ticks of %d, gap %v", r.Name, seg.MSN, n, p.Duration, target, p.Gap)
 				}
 			}

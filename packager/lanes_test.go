@@ -119,7 +119,7 @@ func (g *rig) firsts(r *window.Rendition) (out []mediaPart) {
 	}
 	for _, seg := range r.Load().Segments {
 		for n, p := range seg.Parts {
-			if !p.Gap {
+			if p.Data != nil {
 				first := firstSample(g.t, p.Data)
 				out = append(out, mediaPart{seg.MSN, n, stream.Rescale(first, rate, window.Rate)})
 			}
@@ -152,7 +152,7 @@ func (g *rig) judge(label any) {
 				g.t.Errorf("%v: segment %d of %s has another initialisation section and no discontinuity", label, x.MSN, r.Name)
 			}
 			// No hole and no overlap: what is announced adds up to the dates.
-			if i == 0 || x.Discontinuity {
+			if i == 0 || x.Discontinuity || cutShort(s.Segments[i-1]) {
 				want = x.Wall
 			}
 			if off := x.Wall.Sub(want).Abs(); off > 230*time.Millisecond {
@@ -223,7 +223,7 @@ func (g *rig) judgeTold(label any) {
 		last, lastEra := int64(math.MinInt64), int64(-1)
 		segments := r.Load().Segments
 		for _, s := range segments {
-			whole[r.Name][s.MSN] = !slices.ContainsFunc(s.Parts, func(p window.Part) bool { return p.Gap })
+			whole[r.Name][s.MSN] = !slices.ContainsFunc(s.Parts, func(p window.Part) bool { return p.Data == nil })
 		}
 		for _, e := range all[r.Name] {
 			k := key{e.id, e.time, e.message}
@@ -242,7 +242,7 @@ func (g *rig) judgeTold(label any) {
 		begun := false
 		for _, s := range segments {
 			first := slices.ContainsFunc(all[r.Name], func(e emsg) bool { return e.msn == s.MSN && e.part == 0 })
-			if begun = begun || first; begun && !first && !s.Parts[0].Gap && !(len(s.Parts) > 1 && s.Parts[1].Gap) {
+			if begun = begun || first; begun && !first && s.Parts[0].Data != nil && !(len(s.Parts) > 1 && s.Parts[1].Data == nil) {
 				g.t.Errorf("%v: segment %d of %s does not tell the state where it begins", label, s.MSN, r.Name)
 			}
 		}

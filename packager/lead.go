@@ -131,7 +131,7 @@ func (p *Packager) enterVideo(r *rendition, f *stream.Frame) *writer {
 	at, pts := inTicks(f.DTS, f.Track), inTicks(f.PTS, f.Track)
 	if p.lead != nil {
 		p.finish(f.Era, at, pts)
-		if f.Era == p.era && p.lead.r.Video && p.lead.own != r {
+		if f.Era == p.era && p.lead.own != r && (p.lead.r.Video || r.w != nil) {
 			p.succeed(r, at)
 		}
 	}

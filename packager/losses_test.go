@@ -24,7 +24,7 @@ func (g *rig) judgeMedia(label any, name string) {
 			line = -1
 		}
 		for n, p := range seg.Parts {
-			if p.Gap {
+			if p.Data == nil {
 				line = -1
 				continue
 			}

@@ -63,6 +63,7 @@ const (
 	dropQueueFull    = "queue_full"
 	dropTrackChange  = "track_change"
 	dropUnpackagable = "unpackagable"
+	dropElsewhere    = "elsewhere"        // another node has become the stream's origin
 	dropImplausible  = "implausible_time" // of a rung: not that of a frame that it can have been made from
 )
 

@@ -16,10 +16,14 @@ import (
 // Options sets a packager up.
 type Options struct {
 	Settings Settings
-	// Gen and FirstMSN number the presentation's segments.
+	// Gen and FirstMSN number the presentation's segments. One that is continued has a Gen above all that it had, and numbers on.
 	Gen, FirstMSN int64
-	Metrics       *Metrics
-	Log           *slog.Logger
+	// Continue is a copy of another node's presentation to go on with, as its writer; nil begins a new one. Its PART-TARGET, target
+	// duration and DVR stay, whatever Settings say. One that has ended, or of which no media came, is not gone on with: the new one
+	// numbers on behind it.
+	Continue *window.Presentation
+	Metrics  *Metrics
+	Log      *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -66,12 +70,22 @@ type Packager struct {
 	inbox inbox // announcements of other goroutines
 	cues  cues
 	ahead atomic.Int64 // date of the newest frame less the clock when it came, ns
+
+	former  *writer   // stands for who led a presentation that is continued; nil in a new one
+	begins  time.Time // where the timeline of one that is continued begins
+	yielded bool      // another node is the origin
 }
 
 // New makes a packager that writes into a presentation of its own.
 func New(name string, opt Options) *Packager {
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if continues(opt.Continue) {
+		return resume(opt)
+	}
+	if opt.Continue != nil {
+		opt.FirstMSN = max(opt.FirstMSN, numbersBehind(opt.Continue))
 	}
 	seconds := int((opt.Settings.MaxSegmentDuration + time.Second - 1) / time.Second)
 	return &Packager{
@@ -89,8 +103,12 @@ func (p *Packager) Presentation() *window.Presentation { return p.out }
 
 // Tracks implements stream.Consumer.
 func (p *Packager) Tracks(tracks []*stream.Track) {
+	if p.yielded {
+		return
+	}
 	p.tracks = tracks
 	p.declareRungs()
+	p.recognise()
 }
 
 // Data implements stream.Consumer. What data messages ask for comes back as announcements.
@@ -99,6 +117,9 @@ func (p *Packager) Data(*stream.Data) {}
 // Away implements stream.Consumer: what came so far is published; the presentation stays open. Of rungs there is more to come, and
 // where one leads, the others wait for that.
 func (p *Packager) Away() {
+	if p.yielded {
+		return
+	}
 	p.gone = true
 	if p.rungLeads() {
 		p.drain()
@@ -118,6 +139,9 @@ func (p *Packager) Away() {
 
 // End implements stream.Consumer.
 func (p *Packager) End() {
+	if p.yielded {
+		return
+	}
 	p.finishAll(true)
 	p.publish(true)
 	p.out.End()
@@ -167,6 +191,10 @@ func (w *writer) frameTicks() int64 {
 
 // Frame implements stream.Consumer.
 func (p *Packager) Frame(f *stream.Frame) {
+	if p.yielded {
+		p.opt.Metrics.drop(dropElsewhere)
+		return
+	}
 	r := p.of(f.Track)
 	if f.Track.Rung == "" {
 		p.note(f)

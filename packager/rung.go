@@ -94,6 +94,9 @@ func (p *Packager) ofRung(t *stream.Track) *rendition {
 		r.patience = lagOf(t)
 		return r
 	}
+	if r := p.unlabelled(t); r != nil {
+		return r
+	}
 	if r := p.inherits(t); r != nil {
 		return r
 	}
@@ -312,7 +315,7 @@ func (p *Packager) warn(r *rendition, at window.Ticks) {
 
 // rungLeads tells whether the picture that leads, or is to lead, is a rung that keeps coming.
 func (p *Packager) rungLeads() bool {
-	if p.lead == nil {
+	if p.leaderless() {
 		return p.expected() > 0
 	}
 	return p.lead.r.Video && p.lead.own.rung != nil && !p.needKey

@@ -22,9 +22,10 @@ type writer struct {
 	end     window.Ticks // announced end of what is closed; the start of the open part
 
 	sequence uint32
-	decode   int64 // decoding time of the next sample, in the track's ticks
-	fresh    bool  // decode is to be taken from the next frame
-	skipped  bool  // the last part is a gap
+	earlier  uint32 // what sequence began with in the chunks, where the presentation is continued
+	decode   int64  // decoding time of the next sample, in the track's ticks
+	fresh    bool   // decode is to be taken from the next frame
+	skipped  bool   // the last part is a gap
 	samples  []fmp4.Sample
 	dts, pts []int64
 	payload  []byte
@@ -172,7 +173,7 @@ func (w *writer) chunk(decode int64) []byte {
 	}
 	from := len(w.slab)
 	w.slab = append(w.slab, w.front...)
-	w.slab = fmp4.AppendChunk(w.slab, w.sequence, decode, w.samples, w.payload)
+	w.slab = fmp4.AppendChunk(w.slab, w.earlier+w.sequence, decode, w.samples, w.payload)
 	return w.slab[from:]
 }
 

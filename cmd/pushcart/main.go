@@ -30,6 +30,7 @@ type commands struct {
 	Card    cardCommand    `cmd:"" help:"Write, show and follow a show's product cards."`
 	Source  sourceCommand  `cmd:"" help:"List, add and remove the cameras and encoders that streams are fetched from."`
 	Ladder  ladderCommand  `cmd:"" help:"Tell what ffmpeg makes of a stream, and with what; or print what would be run."`
+	Ca      caCommand      `cmd:"" help:"Make the certificates by which a cluster's nodes know one another."`
 }
 
 // surroundings is what commands know of the world.

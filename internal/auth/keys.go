@@ -19,6 +19,9 @@ type Entry struct {
 	Key string
 	// Ladder is the name of the bitrate ladder that publishers with the key get; "" leaves it to the stream's name.
 	Ladder string
+	// Standby tells that publishers with the key stand by: they are let in and wait while another publisher has the stream, go on
+	// with it when that one goes, and give way when it returns.
+	Standby bool
 }
 
 // EntryError says which entry cannot be used, and why.
@@ -47,6 +50,7 @@ type key struct {
 	secret     digest
 	credential Credential
 	ladder     string
+	standby    bool
 }
 
 // EntryErrors is everything that is wrong with a list of entries, in the list's order.
@@ -62,7 +66,15 @@ func (es EntryErrors) Error() string {
 }
 
 // NewKeys makes a set. Its error is an EntryErrors.
-func NewKeys(entries []Entry) (*Keys, error) {
+func NewKeys(entries []Entry) (*Keys, error) { return NewSharedKeys(entries, nil) }
+
+// NewSharedKeys makes a set whose credentials are the same on all nodes that were given the same pepper, so that each of them
+// knows a publisher of another one again. The pepper is as secret as what nodes tell one another: whoever has it can try weak
+// secrets on a credential. An empty one is NewKeys. Its error is an EntryErrors.
+func NewSharedKeys(entries []Entry, pepper []byte) (*Keys, error) {
+	if len(pepper) == 0 {
+		pepper = processPepper()
+	}
 	type pair struct {
 		stream string
 		secret digest
@@ -86,7 +98,7 @@ func NewKeys(entries []Entry) (*Keys, error) {
 			continue
 		}
 		seen[pair{e.Stream, d}] = i
-		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential(), ladder: e.Ladder})
+		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential(pepper), ladder: e.Ladder, standby: e.Standby})
 	}
 	if wrong != nil {
 		return nil, wrong
@@ -172,6 +184,25 @@ func (k *Keys) Ladder(stream string, c Credential) string {
 		}
 	}
 	return ladder
+}
+
+// Standby tells whether publishers with a credential stand by for a stream, which is said by the entry for the stream, or else by
+// that for any.
+func (k *Keys) Standby(stream string, c Credential) bool {
+	if k == nil {
+		return false
+	}
+	standby := false
+	for i := range k.all {
+		switch e := &k.all[i]; {
+		case e.credential != c:
+		case e.stream == stream:
+			return e.standby
+		case e.stream == AnyStream:
+			standby = e.standby
+		}
+	}
+	return standby
 }
 
 // Known tells whether a secret is one of the set, for whatever stream.

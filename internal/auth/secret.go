@@ -70,18 +70,18 @@ func ValidKey(key string) error {
 func Generate() string { return strings.ToLower(rand.Text()) }
 
 // Credential stands for a secret without telling anything about it: equal for equal secrets, for as long as the process
-// runs. It is how the same publisher is recognised when it comes back. The zero value stands for nobody.
+// runs, or on all nodes of a cluster: see NewSharedKeys. It is how the same publisher is recognised when it comes back. The zero value stands for nobody.
 type Credential string
 
-// pepper makes credentials worthless outside this process, so that one in a log is no help in guessing a weak secret.
-var pepper = sync.OnceValue(func() []byte {
+// processPepper makes credentials worthless outside this process, so that one in a log is no help in guessing a weak secret.
+var processPepper = sync.OnceValue(func() []byte {
 	b := make([]byte, 32)
 	rand.Read(b)
 	return b
 })
 
-func (d digest) credential() Credential {
-	m := hmac.New(sha256.New, pepper())
+func (d digest) credential(pepper []byte) Credential {
+	m := hmac.New(sha256.New, pepper)
 	m.Write(d[:])
 	return Credential(hex.EncodeToString(m.Sum(nil)[:16]))
 }

@@ -27,6 +27,9 @@ type Config struct {
 	Cards   Cards   `yaml:"cards"`
 	Studio  Studio  `yaml:"studio"`
 	Node    Node    `yaml:"node"`
+	Cluster Cluster `yaml:"cluster"`
+	Relay   Relay   `yaml:"relay"`
+	Routing Routing `yaml:"routing"`
 	Data    Data    `yaml:"data"`
 }
 
@@ -114,6 +117,8 @@ type Key struct {
 	Key Secret `yaml:"key"`
 	// Ladder is the name of the ladder that its publishers get; "" leaves it to the stream's name.
 	Ladder string `yaml:"ladder" optional:"yes"`
+	// Standby lets its publishers stand by: they take over when those with another key of the stream are gone.
+	Standby bool `yaml:"standby" optional:"yes"`
 }
 
 // HLS is how media is cut and how much of it is kept.
@@ -150,8 +155,10 @@ type Token struct {
 	Token Secret `yaml:"token"`
 }
 
-// Node is where this node stands.
+// Node is what this node is called and where it stands.
 type Node struct {
+	// Name of the node, unique in its cluster; "" is the host's name.
+	Name string `yaml:"name" reload:"restart"`
 	// Region of the node's viewers; "" is not known.
 	Region Region `yaml:"region" reload:"restart"`
 }
@@ -233,8 +240,10 @@ func Default() *Config {
 			Nice:           5,
 			PosterInterval: Duration(5 * time.Second),
 		},
-		Cards: Cards{InBand: true},
-		Data:  Data{Directory: "pushcart-data"},
+		Cards:   Cards{InBand: true},
+		Cluster: Cluster{Directory: "cluster", ListenNATS: ":6222", ListenLeaf: ":7422"},
+		Relay:   Relay{Idle: Duration(time.Minute), MaxCopies: 200, MaxPeers: 1000},
+		Data:    Data{Directory: "pushcart-data"},
 	}
 }
 
@@ -251,7 +260,7 @@ func (l Log) SlogLevel() slog.Level {
 func (c *Config) AuthEntries() []auth.Entry {
 	entries := make([]auth.Entry, len(c.Publish.Keys))
 	for i, k := range c.Publish.Keys {
-		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key), Ladder: k.Ladder}
+		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key), Ladder: k.Ladder, Standby: k.Standby}
 	}
 	return entries
 }

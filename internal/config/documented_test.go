@@ -93,6 +93,7 @@ func factsOf(s setting) string {
 		reflect.TypeFor[[]Token](): "list", reflect.TypeFor[[]string](): "list", reflect.TypeFor[Region](): "country",
 		reflect.TypeFor[[]ICEServer](): "list", reflect.TypeFor[[]Source](): "list", reflect.TypeFor[[]Language](): "list",
 		reflect.TypeFor[Secret](): "secret", reflect.TypeFor[[]NamedLadder](): "list", reflect.TypeFor[[]StreamLadder](): "list",
+		reflect.TypeFor[[]Policy](): "list", reflect.TypeFor[[]CountryRegion](): "list",
 	}[s.typ]
 	value := fmt.Sprint(s.in(Default()))
 	if kind == "address" || kind == "text" || kind == "country" || kind == "secret" {

@@ -7,9 +7,20 @@ import (
 	"time"
 )
 
-// other makes a value of a setting that is allowed and is not the default, and how it is written in the environment.
+// others are values of settings that take more than their type tells.
+var others = map[string]string{
+	"node.name": "eu-1", "cluster.region": "eu", "cluster.advertise": "a.example.com:8444", "cluster.public_url": "https://a.example.com",
+	"cluster.core": "a:6222,b:6222,c:6222", "cluster.leaf_of": "a:7422,b:7422", "cluster.nats": "nats://a:4222,tls://b:4222",
+	"relay.prefetch": "show-*,vip?", "relay.push": "a:8444", "relay.regions": "eu,us", "relay.policies": `[{stream: "vip-*", regions: [eu]}]`,
+	"routing.country_header": "CF-IPCountry", "routing.countries": "DE=eu,*=us", "routing.fallback": "eu,us",
+}
+
+// other makes a value of a setting that is allowed and is not the default, as it is written in the environment.
 func other(t *testing.T, s setting) string {
 	t.Helper()
+	if text, ok := others[s.key]; ok {
+		return text
+	}
 	switch s.typ {
 	case reflect.TypeFor[Word]():
 		return map[string]string{"log.level": "error", "log.format": "json"}[s.key]
@@ -67,6 +78,11 @@ func TestEveryVariable(t *testing.T) {
 		"hls.segment_duration":     {"PUSHCART_HLS_MAX_SEGMENT_DURATION=60s", "PUSHCART_HLS_DVR=1h"},
 		"hls.max_segment_duration": {"PUSHCART_HLS_DVR=1h"},
 		"hls.part_duration":        {"PUSHCART_HLS_SEGMENT_DURATION=2s"},
+		"cluster.address":          {"PUSHCART_CLUSTER_CORE=a:6222"},
+		"cluster.core":             {"PUSHCART_CLUSTER_ADDRESS=:8444"},
+		"cluster.leaf_of":          {"PUSHCART_CLUSTER_ADDRESS=:8444"},
+		"cluster.nats":             {"PUSHCART_CLUSTER_ADDRESS=:8444"},
+		"relay.push":               {"PUSHCART_CLUSTER_ADDRESS=:8444", "PUSHCART_CLUSTER_CORE=a:6222"},
 	}
 	for _, s := range settings() {
 		t.Run(s.variable(), func(t *testing.T) {
@@ -178,7 +194,7 @@ func TestEnvironmentMistakes(t *testing.T) {
 		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"host", "PUSHCART_CARDS_HOSTS=a.example.com,http://b.example.com", `PUSHCART_CARDS_HOSTS: [2]: "http://b.example.com" cannot be used: ` +
 			`it is more than a host: write only the name, like "shop.example.com", without "https://", port and path`},
-		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key, ladder"},
+		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby"},
 
 		{"Kubernetes host", "PUSHCART_SERVICE_HOST=10.0.0.1", ""},
 		{"Kubernetes port", "PUSHCART_SERVICE_PORT_RTMP=1935", ""},

@@ -37,7 +37,7 @@ func TestMistakes(t *testing.T) {
 		{"windows line ends", "\ufefflog:\r\n  level: debug\r\nhls:\r\n  dvr: 2m\r\n", ""},
 		{"flow style", `{log: {level: "debug"}, hls: {dvr: 2m}}`, ""},
 
-		{"unknown section", "viewers: 1\n", "f:1:1: viewers: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, data"},
+		{"unknown section", "viewers: 1\n", "f:1:1: viewers: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
 		{"mistyped section", "htpp: {}\n", `f:1:1: htpp: is not a setting; did you mean "http"?`},
 		{"setting without its section", "part_duration: 1s\n", "f:1:1: part_duration: is not a setting; did you mean hls.part_duration?"},
 		{"mistyped key", "hls:\n  part-duraton: 200ms\n", `f:2:3: hls.part-duraton: is not a setting; did you mean "part_duration"?`},
@@ -45,11 +45,11 @@ func TestMistakes(t *testing.T) {
 		{"key of none", "tls:\n  x: 1\n", "f:2:3: tls.x: is not a setting; tls has certificate, key"},
 		{"key twice", "log:\n  level: info\n  format: text\n  level: debug\n", "f:4:3: log.level: is given twice, the first time in line 2"},
 		{"section twice", "log:\n  level: info\nhls: {}\nlog: {}\n", "f:4:1: log: is given twice, the first time in line 1"},
-		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, data"},
+		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
 
 		{"value for section", "tls: on\n", "f:1:6: tls: is a plain value, but must be a mapping with the keys certificate, key"},
 		{"list for section", "tls:\n  - a\n", "f:2:3: tls: is a list, but must be a mapping with the keys certificate, key"},
-		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, data"},
+		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
 		{"mapping for value", "hls:\n  dvr:\n    a: 1\n", `f:3:5: hls.dvr: is a mapping, but must be a duration such as "200ms" or "2s"`},
 		{"list for value", "rtmp: {max_bitrate: [1]}\n", `f:1:21: rtmp.max_bitrate: is a list, but must be a bit rate such as "800kbps" or "60Mbps"`},
 		{"nothing for duration", "hls:\n  dvr:\n", `f:2:3: hls.dvr: is empty, but must be a duration such as "200ms" or "2s"`},
@@ -119,7 +119,7 @@ func TestMistakes(t *testing.T) {
 		{"name of a language", "publish:\n  languages: [{stream: \"*\", track: 1, language: es, name: \"a\\\"b\"}]\n", `f:2:59: publish.languages[1].name: "a\"b" cannot be used: at most 64 bytes, no quotation marks and no control characters`},
 
 		{"keys not a list", "publish:\n  keys: {show: longsecret}\n", "f:2:9: publish.keys: is a mapping, but must be a list, [] for none"},
-		{"key not a mapping", "publish:\n  keys:\n    - longsecret\n", "f:3:7: publish.keys[1]: is a plain value, but must be a mapping with the keys stream, key, ladder"},
+		{"key not a mapping", "publish:\n  keys:\n    - longsecret\n", "f:3:7: publish.keys[1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby"},
 		{"key without stream", "publish:\n  keys:\n    - key: longsecret\n", "f:3:7: publish.keys[1].stream: is missing"},
 		{"stream without key", "publish:\n  keys:\n    - {stream: a, key: longsecret}\n    - {stream: b}\n", "f:4:7: publish.keys[2].key: is missing"},
 		{"empty key", "publish:\n  keys:\n    - stream: a\n      key: \"\"\n", "f:4:12: publish.keys[1].key: cannot be used: it is empty"},

@@ -65,6 +65,33 @@ var rules = []rule{
 		n := len(c.SRT.Passphrase)
 		return unless(n == 0 || n >= 10 && n <= 79, "has %d characters: SRT takes 10 to 79", n)
 	}},
+	{[]string{"cluster.core", "cluster.leaf_of", "cluster.nats"}, func(c *Config) string {
+		n := 0
+		for _, list := range [][]string{c.Cluster.Core, c.Cluster.LeafOf, c.Cluster.NATS} {
+			if len(list) > 0 {
+				n++
+			}
+		}
+		return unless(n < 2, "cluster.core, cluster.leaf_of and cluster.nats are three ways to the directory: give one of them")
+	}},
+	{[]string{"cluster.address", "cluster.core", "cluster.leaf_of", "cluster.nats"}, func(c *Config) string {
+		return unless(!c.Clustered() || len(c.Cluster.Core)+len(c.Cluster.LeafOf)+len(c.Cluster.NATS) > 0,
+			"a node of a cluster needs a way to its directory: set cluster.core on core nodes, of which there should be one or three, "+
+				"cluster.leaf_of on others, or cluster.nats where you run NATS yourself")
+	}},
+	{[]string{"cluster.core", "cluster.listen_nats"}, func(c *Config) string {
+		return unless(len(c.Cluster.Core) < 2 || c.Cluster.ListenNATS != "", "core nodes listen for one another: set cluster.listen_nats")
+	}},
+	{[]string{"cluster.core"}, func(c *Config) string {
+		return unless(len(c.Cluster.Core) != 2, "two core nodes stop when either does: take one, three or five")
+	}},
+	{[]string{"cluster.directory"}, func(c *Config) string {
+		return unless(!c.Clustered() || c.Cluster.Directory != "", "is empty, but must be the folder with ca.pem, node.pem and node.key")
+	}},
+	{[]string{"cluster.address", "cluster.core", "cluster.leaf_of", "cluster.nats", "relay.push"}, func(c *Config) string {
+		return unless(c.Clustered() || len(c.Cluster.Core)+len(c.Cluster.LeafOf)+len(c.Cluster.NATS)+len(c.Relay.Push) == 0,
+			"the node is by itself as long as cluster.address is empty: set it, for instance to \":8444\"")
+	}},
 	{[]string{"data.directory"}, func(c *Config) string {
 		return unless(c.Data.Directory != "", "is empty, but must be a folder for what the node keeps, such as /var/lib/pushcart")
 	}},
@@ -96,6 +123,7 @@ func (l *loader) validate(c *Config) {
 	l.validateWebRTC(c)
 	l.validateSources(c)
 	l.validateLadders(c)
+	l.validateCluster(c)
 }
 
 // hold checks one rule, unless one of its keys is known to be wrong.
@@ -166,6 +194,12 @@ func (l *loader) validateAddresses(c *Config) {
 		{"rtmp.address", c.RTMP.Address}, {"rtmp.tls_address", c.RTMP.TLSAddress},
 		{"rtsp.address", c.RTSP.Address}, {"rtsp.tls_address", c.RTSP.TLSAddress}, {"whip.tcp_address", c.WHIP.TCPAddress},
 		{"http.address", c.HTTP.Address}, {"http.tls_address", c.HTTP.TLSAddress}, {"admin.address", c.Admin.Address},
+	}
+	if c.Clustered() {
+		tcp = append(tcp, listener{"cluster.address", c.Cluster.Address})
+		if len(c.Cluster.Core) > 0 {
+			tcp = append(tcp, listener{"cluster.listen_nats", c.Cluster.ListenNATS}, listener{"cluster.listen_leaf", c.Cluster.ListenLeaf})
+		}
 	}
 	udp := []listener{
 		{"rtsp.udp_address", c.RTSP.UDPAddress}, {"rtsp.udp_address", following(c.RTSP.UDPAddress)},

@@ -9,6 +9,7 @@ import (
 	"pushcart/overlay"
 	"pushcart/overlay/api"
 	"pushcart/overlay/card"
+	"pushcart/overlay/timed"
 )
 
 // openCards makes what product cards need: the data folder, the desks and who may use them.
@@ -18,7 +19,7 @@ func (n *Node) openCards(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("make a signing key: %w", err)
 	}
-	n.signingKeys = key.Public().JWKS()
+	n.signingKeys, n.ring = key.Public().JWKS(), timed.NewRing(key.Public())
 	if err := n.setTokens(cfg); err != nil {
 		return err
 	}
@@ -28,10 +29,21 @@ func (n *Node) openCards(cfg *config.Config) error {
 		Region: func() string { return string(cfg.Node.Region) }, // as the node began: what a name stands for does not change
 		InBand: func() bool { return n.cfg.Load().Cards.InBand },
 		Keep:   n.keepCards,
-		Log:    n.log, Registerer: n.reg,
+		Changed: func(name string) {
+			if n.cluster != nil {
+				n.cluster.spread.changed(name)
+			}
+		},
+		Log: n.log, Registerer: n.reg,
 	})
 	if err != nil {
 		return fmt.Errorf("set up product cards: %w", err)
+	}
+	n.copies, err = overlay.NewCopies(overlay.CopiesOptions{
+		Region: func() string { return string(cfg.Node.Region) }, Keep: n.keepCards, Registerer: n.reg,
+	})
+	if err != nil {
+		return fmt.Errorf("set up product cards of copied streams: %w", err)
 	}
 	return nil
 }
@@ -71,29 +83,47 @@ func (n *Node) setTokens(cfg *config.Config) error {
 	return nil
 }
 
+// document finds what viewers get of a revision that was shown: of a copied stream, what its origin has.
+func (n *Node) document(stream, card string, rev int64) (overlay.Document, bool) {
+	if d, ok := n.copies.Document(stream, card, rev); ok {
+		return d, true
+	}
+	return n.desks.Document(stream, card, rev)
+}
+
 // cardAPI makes the HTTP side of cards and streams.
 func (n *Node) cardAPI() *api.API {
 	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now, ladders: n.ladders}
 	opt := api.Options{
 		Desk: func(name string) (api.Desk, error) {
+			if n.cluster != nil {
+				n.cluster.prepare(name)
+			}
 			d, err := n.desks.Desk(name)
 			if err != nil {
 				return nil, err
 			}
 			return d, nil
 		},
-		Document: n.desks.Document,
-		Keys:     n.signingKeys,
+		Document: n.document,
+		Keys:     n.jwks,
 		Tokens:   n.tokens,
 		Streams:  s.list,
 		Stream:   s.one,
 		Sources:  sources{n.pulls},
 		Log:      n.log, Registerer: n.reg,
 	}
+	if n.cluster != nil {
+		opt.Elsewhere = n.cluster.elsewhere
+	}
 	if n.ladders != nil {
 		l := laddersAPI{n.ladders}
 		opt.Ladder, opt.LadderCommand = l.detail, l.command
 		opt.LadderNode = func() api.LadderNode { return l.node(n.hub.List()) }
 	}
-	return api.New(opt)
+	a := api.New(opt)
+	if n.cluster != nil {
+		n.cluster.directory.Handle(a.Tunnel())
+	}
+	return a
 }

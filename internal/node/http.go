@@ -28,14 +28,19 @@ const shutdownGrace = 3 * time.Second
 
 // viewerServer serves viewers: media, API and pages.
 func (n *Node) viewerServer(cfg *config.Config) *http.Server {
-	media := hls.NewHandler(hls.Options{
-		Registry: n.registry, Metrics: hls.NewMetrics(n.reg), Demand: n.pulls.Demand, Poster: n.poster,
+	opt := hls.Options{
+		Registry: n.registry, Metrics: hls.NewMetrics(n.reg), Demand: n.demand, Poster: n.poster,
 		Settings: func() hls.Settings {
 			c := n.cfg.Load().HTTP
 			return hls.Settings{MaxWaitingPerAddress: c.MaxWaitingPerAddress, MinReadRate: int64(c.MinReadRate)}
 		},
-	})
+	}
 	mux := http.NewServeMux()
+	if c := n.cluster; c != nil {
+		opt.Elsewhere, opt.Forbidden = c.router.Elsewhere, c.forbidden
+		c.router.Register(mux)
+	}
+	media := hls.NewHandler(opt)
 	cards := n.cardAPI()
 	cards.Register(mux)
 	n.registerWHIP(mux)
@@ -74,6 +79,11 @@ func (n *Node) viewerServer(cfg *config.Config) *http.Server {
 	// Dashboards follow for as long as they are let.
 	s.RegisterOnShutdown(cards.Close)
 	return s
+}
+
+// demand tells whether the node can fetch a stream, from a camera or from another node, and begins to.
+func (n *Node) demand(name string) bool {
+	return n.pulls.Demand(name) || n.cluster != nil && n.cluster.manager.Demand(name)
 }
 
 // protocols: HTTP/1.1 and HTTP/2, the latter with TLS and, for proxies that know, in clear text.
@@ -119,6 +129,9 @@ func (n *Node) adminServer() *http.Server {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	if n.cluster != nil {
+		n.cluster.registerPages(mux)
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

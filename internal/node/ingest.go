@@ -25,7 +25,7 @@ const firstAudio = 100
 
 // openIngest makes the door, the servers of all protocols by which publishers come in, and what fetches streams.
 func (n *Node) openIngest(cfg *config.Config) error {
-	door := pull.NewDoor(ingest.NewDoor(ingest.Options{
+	opt := ingest.Options{
 		Hub: n.hub, Keys: n.keys, Metrics: ingest.NewMetrics(n.reg), Log: n.log,
 		Settings: func() ingest.Settings {
 			return ingest.Settings{KeyframeTimeout: time.Duration(n.cfg.Load().Publish.KeyframeTimeout)}
@@ -35,7 +35,11 @@ func (n *Node) openIngest(cfg *config.Config) error {
 			language, label, _ = n.cfg.Load().AudioLabel(name, t.ID-firstAudio+1)
 			return language, label
 		},
-	}))
+	}
+	if c := n.cluster; c != nil {
+		opt.Claim, opt.Promoted, opt.Node = c.claim, c.promoted, c.trust.Identity().Name
+	}
+	door := pull.NewDoor(ingest.NewDoor(opt))
 	for _, open := range []func(*config.Config, *pull.Door) error{n.openRTMP, n.openRTSP, n.openSRT, n.openWHIP, n.openPull} {
 		if err := open(cfg, door); err != nil {
 			return err

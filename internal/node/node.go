@@ -23,6 +23,7 @@ import (
 	"pushcart/internal/config"
 	"pushcart/internal/stream"
 	"pushcart/overlay"
+	"pushcart/overlay/timed"
 	"pushcart/packager"
 	"pushcart/packager/hls"
 	"pushcart/packager/ladder"
@@ -53,13 +54,16 @@ type Node struct {
 	kept     atomic.Int64 // the longest that keepCards returned, ns
 
 	data        *dataFolder
-	signingKeys []byte // public halves, as a JWK set
+	signingKeys []byte          // public halves, as a JWK set
+	ring        *timed.Ring     // them, and those of other nodes
+	copies      *overlay.Copies // documents of streams that are copied
 	tokens      *auth.Store
 	desks       *overlay.Desks
 	ladders     *ladder.Manager // nil when that is off
 
-	pulls *pull.Manager
-	whip  func(*http.ServeMux) // mounts the endpoint of WebRTC; nil when that is off
+	pulls   *pull.Manager
+	cluster *cluster             // nil on a node by itself
+	whip    func(*http.ServeMux) // mounts the endpoint of WebRTC; nil when that is off
 
 	// generated is the key set that the node made itself; nil without one. Guarded by reloading.
 	generated *auth.Keys
@@ -86,6 +90,12 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 		opt: opt, log: opt.Log, reg: newRegistry(opt.Version), keys: &auth.Store{}, tokens: &auth.Store{}, registry: hls.NewRegistry(),
 	}
 	n.cfg.Store(cfg)
+	if cfg.Clustered() {
+		n.cluster = &cluster{n: n, claims: map[string]*claim{}, spread: newSpread()}
+		if err := n.cluster.openTrust(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if err := n.setKeys(cfg); err != nil {
 		return nil, err
 	}
@@ -107,10 +117,15 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	if n.ladders != nil {
 		n.shows.ladder = n.ladders.Attach
 	}
-	n.hub = stream.NewHub(stream.Options{
+	streams := stream.Options{
 		ReconnectWindow: func() time.Duration { return time.Duration(n.cfg.Load().Publish.ReconnectWindow) },
 		Attach:          n.shows.attach,
-	})
+	}
+	if c := n.cluster; c != nil {
+		n.shows.claimed, n.shows.begun = c.begin, c.begun
+		streams.Begin, streams.Changed = c.from, c.changed
+	}
+	n.hub = stream.NewHub(streams)
 	registerGauges(n.reg, n.hub, n.registry)
 	if err := n.open(cfg); err != nil {
 		n.closeListeners()
@@ -122,7 +137,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 
 // setKeys takes the configured stream keys, or makes one where that is asked for.
 func (n *Node) setKeys(cfg *config.Config) error {
-	keys, err := auth.NewKeys(cfg.AuthEntries())
+	keys, err := auth.NewSharedKeys(cfg.AuthEntries(), n.pepper())
 	if err != nil {
 		return fmt.Errorf("publish.keys: %w", err)
 	}
@@ -142,8 +157,21 @@ func (n *Node) setKeys(cfg *config.Config) error {
 	return nil
 }
 
+// pepper makes publishers' credentials the same on all nodes of a cluster; nil on a node by itself.
+func (n *Node) pepper() []byte {
+	if n.cluster == nil {
+		return nil
+	}
+	return n.cluster.pepper()
+}
+
 // open makes the services.
 func (n *Node) open(cfg *config.Config) error {
+	if n.cluster != nil {
+		if err := n.cluster.open(cfg); err != nil {
+			return err
+		}
+	}
 	if err := n.openIngest(cfg); err != nil {
 		return err
 	}
@@ -190,11 +218,11 @@ func portTaken(name string, err error) error {
 // settingOf names the configuration key of each listener.
 var settingOf = map[string]string{
 	"rtmp": "rtmp.address", "rtmps": "rtmp.tls_address", "http": "http.address", "https": "http.tls_address", "admin": "admin.address",
-	"rtsp": "rtsp.address, rtsp.udp_address", "rtsps": "rtsp.tls_address", "srt": "srt.address", "whip": "whip.udp_address, whip.tcp_address",
+	"rtsp": "rtsp.address, rtsp.udp_address", "rtsps": "rtsp.tls_address", "srt": "srt.address", "relay": "cluster.address", "whip": "whip.udp_address, whip.tcp_address",
 }
 
 // Address returns the address that a service listens on: "rtmp", "rtmps", "rtsp", "rtsp-udp", "rtsps", "srt", "whip-udp",
-// "whip-tcp", "http", "https" or "admin"; nil when it is off.
+// "whip-tcp", "http", "https", "admin" or "relay"; nil when it is off.
 func (n *Node) Address(name string) net.Addr {
 	for _, s := range n.services {
 		if s.name == name {
@@ -249,6 +277,9 @@ func (n *Node) Run(ctx context.Context) error {
 	<-ctx.Done()
 	n.ready.Store(false)
 	n.log.Info("stopping")
+	if n.cluster != nil {
+		n.cluster.leave()
+	}
 	n.hub.Close()
 	stopIngest()
 	ingesting.Wait()

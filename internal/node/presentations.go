@@ -10,6 +10,7 @@ import (
 	"pushcart/overlay"
 	"pushcart/packager"
 	"pushcart/packager/hls"
+	"pushcart/packager/window"
 )
 
 // presentations makes a packager for each stream, and takes its presentation away some time after the stream's end.
@@ -21,6 +22,10 @@ type presentations struct {
 	now      func() time.Time
 	// ladder gives a stream that begins its renditions by ffmpeg; nil leaves it without.
 	ladder func(*stream.Stream) stream.Consumer
+	// claimed tells the generation that a stream which begins has in the cluster, and what other nodes had of it, to go on with; ok
+	// is false where there is no cluster. begun is told what came of it.
+	claimed func(name string) (gen int64, copied *window.Presentation, ok bool)
+	begun   func(s *stream.Stream, k *packager.Packager)
 	// cards ties a stream that begins to its desk; nil leaves it without.
 	cards func(name string, s overlay.Screen) stream.Consumer
 
@@ -41,15 +46,26 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 	if last := p.lastMSN[s.Name()]; last != nil {
 		first = max(first, last())
 	}
-	k := packager.New(s.Name(), packager.Options{
+	opt := packager.Options{
 		Settings: packager.Settings{
 			SegmentDuration: time.Duration(set.SegmentDuration), MaxSegmentDuration: time.Duration(set.MaxSegmentDuration),
 			PartDuration: time.Duration(set.PartDuration), DVR: time.Duration(set.DVR),
 		},
 		Gen: now.UnixMilli(), FirstMSN: first,
 		Metrics: p.metrics, Log: p.log.With("stream", s.Name()), Now: p.now,
-	})
-	p.registry.Add(k.Presentation())
+	}
+	if p.claimed != nil {
+		if gen, copied, ok := p.claimed(s.Name()); ok {
+			opt.Gen, opt.Continue = gen, copied
+		}
+	}
+	k := packager.New(s.Name(), opt)
+	if k.Presentation() != opt.Continue {
+		p.registry.Add(k.Presentation())
+	}
+	if p.begun != nil {
+		p.begun(s, k)
+	}
 	p.lastMSN[s.Name()] = k.NextMSN
 	consumers := []stream.Consumer{&lingering{Packager: k, p: p, keep: lingers(p.settings()), name: s.Name()}}
 	if p.ladder != nil {

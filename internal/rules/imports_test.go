@@ -19,7 +19,7 @@ const root = "../.."
 // wires them. A package of internal that is not named here may be imported by none of the rooms.
 var arrows = map[string][]string{
 	// The command line's client speaks the API's types.
-	"cmd/pushcart": {"internal/config", "internal/node", "overlay", "overlay/api"},
+	"cmd/pushcart": {"internal/config", "internal/node", "overlay", "overlay/api", "relay/trust"},
 
 	"ingest":      {"internal/auth", "internal/stream"},
 	"ingest/feed": {"ingest", "internal/codec", "internal/stream"},
@@ -41,6 +41,12 @@ var arrows = map[string][]string{
 	"packager/ladder/command": {"internal/stream"},
 	"packager/ladder/nut":     {},
 
+	"relay":           {"packager/window", "relay/wire"},
+	"relay/wire":      {},
+	"relay/trust":     {},
+	"relay/directory": {"relay"},
+	"relay/route":     {"relay"},
+
 	"overlay":                     {"internal/stream", "overlay/card", "overlay/journal", "overlay/timed"},
 	"overlay/api":                 {"internal/auth", "overlay", "overlay/card"},
 	"overlay/card":                {},
@@ -51,12 +57,13 @@ var arrows = map[string][]string{
 
 	"internal/auth":   {},
 	"internal/codec":  {"internal/stream"},
-	"internal/config": {"ingest/pull", "internal/auth", "overlay/card", "packager/ladder/command"},
+	"internal/config": {"ingest/pull", "internal/auth", "overlay/card", "packager/ladder/command", "relay/route"},
 	"internal/stream": {},
 	"internal/node": {
 		"ingest", "ingest/pull", "ingest/rtmp", "ingest/rtsp", "ingest/srt", "ingest/whip",
 		"internal/auth", "internal/config", "internal/stream",
 		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/ladder", "packager/ladder/child", "packager/ladder/command", "packager/window",
+		"relay", "relay/directory", "relay/route", "relay/trust", "relay/wire",
 	},
 
 	"internal/rules":       {},
@@ -69,7 +76,7 @@ var arrows = map[string][]string{
 
 // forTests are packages that only tests may import, besides what arrows allow.
 var forTests = []string{
-	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed", "packager/playlist",
+	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed", "packager/playlist", "relay/trust",
 }
 
 func TestImports(t *testing.T) {

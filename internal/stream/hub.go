@@ -14,6 +14,15 @@ var ErrSuperseded = errors.New("another connection with the same credential took
 // ErrClosed is returned once the hub is closing.
 var ErrClosed = errors.New("the node is shutting down")
 
+// ErrElsewhere is returned to a publisher whose stream another node has now.
+var ErrElsewhere = errors.New("another node has taken over this stream")
+
+// ErrGaveWay is returned to a publisher that stood by, and whose stream went to one that does not.
+var ErrGaveWay = errors.New("the publisher that this one stands by for is back")
+
+// StandbyAfter is how long a stream's publisher has to be away before one that stands by takes over.
+const StandbyAfter = 2 * time.Second
+
 // TakenError says that a name is in use under another credential.
 type TakenError struct {
 	// Name of the stream.
@@ -55,6 +64,16 @@ type Options struct {
 	ReconnectWindow func() time.Duration
 	// Attach is called for each new stream, before anything is published on it, and returns its consumers.
 	Attach func(*Stream) []Consumer
+	// Begin is asked for each new stream, after Attach, where its first era may start: not before that time of day on the
+	// stream's timeline. A stream that goes on with what another node has begun starts behind that, even if this node's clock
+	// is not as far. Nil, and the zero time, leave it to the clock. Like Attach it must not call the hub.
+	Begin func(name string) time.Time
+	// Changed is told each State that a stream comes to, from the first Live on. It is called without any lock, by one goroutine at
+	// a time for a stream, in order; by whoever caused the change, or who caused the one before it. States that were over before
+	// they could be told are left out. It must not block: publishers come and go no faster than it returns. What is told of a
+	// stream and of the next one of the same name, which may begin before the end of the first was told, has no order. Nil is
+	// told nothing.
+	Changed func(*Stream, State)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -66,6 +85,8 @@ type Hub struct {
 	mu      sync.Mutex // guards what follows; taken before any Stream's
 	streams map[string]*Stream
 	closed  bool
+
+	closing chan struct{} // closed by Close
 }
 
 // NewHub makes an empty hub.
@@ -73,7 +94,7 @@ func NewHub(opt Options) *Hub {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Hub{opt: opt, streams: map[string]*Stream{}}
+	return &Hub{opt: opt, streams: map[string]*Stream{}, closing: make(chan struct{})}
 }
 
 // Publisher is who claims a stream.
@@ -82,14 +103,27 @@ type Publisher struct {
 	Credential string
 	// Ladder is the name of the ladder that the credential asks for; "" leaves it to the stream's name.
 	Ladder string
+	// Standby tells that the publisher gives way to those of other credentials that do not stand by, and takes over from them once
+	// they have been away for StandbyAfter.
+	Standby bool
 	// Protocol, Remote and Agent are for people.
 	Protocol, Remote, Agent string
-	// Kick ends the connection for a reason that came up elsewhere: ErrSuperseded or ErrClosed. It does not block.
+	// Kick ends the connection for a reason that came up elsewhere: ErrSuperseded, ErrGaveWay, ErrElsewhere or ErrClosed. It
+	// does not block.
 	Kick func(error)
 }
 
 // Publish claims a stream, making it if need be. Its errors are *TakenError and ErrClosed.
 func (h *Hub) Publish(name string, p Publisher) (*Session, error) {
+	x, err := h.publish(name, p)
+	if err != nil {
+		return nil, err
+	}
+	x.s.tell()
+	return x, nil
+}
+
+func (h *Hub) publish(name string, p Publisher) (*Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -103,8 +137,44 @@ func (h *Hub) Publish(name string, p Publisher) (*Session, error) {
 	}
 	s := &Stream{name: name, hub: h, created: h.opt.Now(), credential: p.Credential}
 	s.consumers = h.opt.Attach(s)
+	if h.opt.Begin != nil {
+		s.beginLocked(h.opt.Begin(name)) // nobody else knows the stream yet
+	}
 	h.streams[name] = s
 	return s.claim(p)
+}
+
+// Check returns what Publish would answer at this moment, without doing it: nil, a *TakenError or ErrClosed.
+func (h *Hub) Check(name string, p Publisher) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
+	s := h.streams[name]
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	if _, err := s.admitLocked(p); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Closing is closed when the hub begins to close.
+func (h *Hub) Closing() <-chan struct{} { return h.closing }
+
+// Yield gives a stream up because another node has it now: its publisher is kicked with ErrElsewhere, and nothing of it is passed
+// on any more. Consumers with a method Yield() are told by that, which is bound by what Consumer says; for the others it is the
+// End. It tells whether there was such a stream.
+func (h *Hub) Yield(name string) bool {
+	s := h.Get(name)
+	return s != nil && s.stop(ErrElsewhere)
 }
 
 // errOver is the answer of a stream that has ended.
@@ -132,6 +202,9 @@ func (h *Hub) List() []*Stream {
 // Close ends every stream and lets nobody publish any more.
 func (h *Hub) Close() {
 	h.mu.Lock()
+	if !h.closed {
+		close(h.closing)
+	}
 	h.closed = true
 	all := make([]*Stream, 0, len(h.streams))
 	for _, s := range h.streams {
@@ -139,7 +212,7 @@ func (h *Hub) Close() {
 	}
 	h.mu.Unlock()
 	for _, s := range all {
-		s.end()
+		s.stop(ErrClosed)
 	}
 }
 

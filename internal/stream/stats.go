@@ -99,13 +99,15 @@ func (s *trackStats) rates(now time.Time) (bitrate, frameRate float64) {
 	return float64(bytes) * 8 / span, float64(frames) / span
 }
 
-// State of a stream.
+// State of a stream. The zero value is none: nobody was ever there.
 type State string
 
-// The states of a stream.
+// The states of a stream. It is Live and Waiting in turns, and then one of the others for good.
 const (
-	Live    State = "live"
-	Waiting State = "waiting" // for its publisher to return
+	Live      State = "live"
+	Waiting   State = "waiting"   // for its publisher to return
+	Ended     State = "ended"     // it did not return, or the hub closed
+	Elsewhere State = "elsewhere" // another node has the stream
 )
 
 // Info is what a stream looks like at one moment, for people and programs.

@@ -27,7 +27,9 @@ type Stream struct {
 	absence    int         // counts the times that the publisher went, to tell one timer from another
 	until      time.Time   // when expiry fires
 	over       bool
+	cause      error // why it is over, for its last session
 	reconnects int
+	changes    changes
 	stats      statsTable
 }
 
@@ -41,11 +43,8 @@ func (s *Stream) claim(p Publisher) (*Session, error) {
 	if s.over {
 		return nil, errOver
 	}
-	if s.credential != p.Credential {
-		err := &TakenError{Name: s.name}
-		if s.session == nil {
-			err.Until = s.until
-		}
+	way, err := s.admitLocked(p)
+	if err != nil {
 		return nil, err
 	}
 	if s.expiry != nil {
@@ -57,19 +56,38 @@ func (s *Stream) claim(p Publisher) (*Session, error) {
 	}
 	if s.session != nil {
 		kick := s.publisher.Kick
+		s.session.gone = way
 		s.session = nil
 		s.away()
 		if kick != nil {
-			kick(ErrSuperseded)
+			kick(way)
 		}
 	}
 	s.era++
-	s.publisher = p
+	s.publisher, s.credential = p, p.Credential
 	s.since = s.hub.opt.Now()
 	s.tracks = nil
 	s.stats.reset()
 	s.session = &Session{s: s}
+	s.becomeLocked(Live)
 	return s.session, nil
+}
+
+// admitLocked tells whether a publisher may have the stream, and what the one before is told then.
+func (s *Stream) admitLocked(p Publisher) (way error, err *TakenError) {
+	switch {
+	case s.credential == p.Credential:
+		return ErrSuperseded, nil
+	case s.publisher.Standby && !p.Standby:
+		return ErrGaveWay, nil
+	case p.Standby && s.session == nil && s.era > 0 && s.hub.opt.Now().Sub(s.since) >= StandbyAfter:
+		return ErrSuperseded, nil
+	}
+	err = &TakenError{Name: s.name}
+	if s.session == nil {
+		err.Until = s.until
+	}
+	return nil, err
 }
 
 func (s *Stream) away() {
@@ -78,36 +96,52 @@ func (s *Stream) away() {
 	}
 }
 
-// end closes the stream for good because the hub closes.
-func (s *Stream) end() {
+// stop closes the stream for good: because the hub closes, or another node has the stream. It tells whether it was open.
+func (s *Stream) stop(cause error) bool {
 	s.mu.Lock()
-	s.endLocked()
+	open := s.endLocked(cause)
 	s.mu.Unlock()
 	s.hub.forget(s)
+	s.tell()
+	return open
 }
 
-func (s *Stream) endLocked() {
+// endLocked closes the stream, unless it is over.
+func (s *Stream) endLocked(cause error) bool {
 	if s.over {
-		return
+		return false
 	}
-	s.over = true
+	s.over, s.cause = true, cause
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
 	if s.session != nil {
 		s.session = nil
 		if s.publisher.Kick != nil {
-			s.publisher.Kick(ErrClosed)
+			s.publisher.Kick(cause)
 		}
 	}
-	for _, c := range s.consumers {
-		c.End()
+	is := Ended
+	if cause == ErrElsewhere {
+		is = Elsewhere
 	}
+	for _, c := range s.consumers {
+		if y, ok := c.(interface{ Yield() }); ok && is == Elsewhere {
+			y.Yield()
+		} else {
+			c.End()
+		}
+	}
+	s.becomeLocked(is)
+	return true
 }
 
-// Session is a publisher's hold on its stream. Once another has taken over, its methods return ErrSuperseded and change
-// nothing; once the stream has ended, ErrClosed.
-type Session struct{ s *Stream }
+// Session is a publisher's hold on its stream. Once another has taken over, its methods return ErrSuperseded, or ErrGaveWay to one
+// that stood by, and change nothing; once the stream has ended, ErrClosed, or ErrElsewhere where another node has it.
+type Session struct {
+	s    *Stream
+	gone error // why another has the stream now; guarded by the stream's lock
+}
 
 // goneLocked is why the session may not write any more; nil when it may.
 func (x *Session) goneLocked() error {
@@ -115,7 +149,9 @@ func (x *Session) goneLocked() error {
 	case x.s.session == x:
 		return nil
 	case x.s.over:
-		return ErrClosed
+		return x.s.cause
+	case x.gone != nil:
+		return x.gone
 	}
 	return ErrSuperseded
 }
@@ -231,7 +267,12 @@ func (x *Session) ClockOff(off time.Duration) {
 
 // Close lets the stream go. It stays open for the publisher's return for the reconnect window.
 func (x *Session) Close() {
-	s := x.s
+	x.s.leave(x)
+	x.s.tell()
+}
+
+// leave takes a session's publisher from the stream, if it is still the one.
+func (s *Stream) leave(x *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.session != x {
@@ -240,6 +281,7 @@ func (x *Session) Close() {
 	s.session = nil
 	s.since = s.hub.opt.Now()
 	s.away()
+	s.becomeLocked(Waiting)
 	wait := s.hub.opt.ReconnectWindow()
 	s.until = s.since.Add(wait)
 	s.absence++
@@ -253,10 +295,11 @@ func (s *Stream) expire(absence int) {
 	s.mu.Lock()
 	late := s.session != nil || s.absence != absence
 	if !late {
-		s.endLocked()
+		s.endLocked(ErrClosed)
 	}
 	s.mu.Unlock()
 	if !late {
 		s.hub.forget(s)
+		s.tell()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,8 +32,9 @@ type Options struct {
 	Desk func(stream string) (Desk, error)
 	// Document finds what viewers get of a revision that was shown.
 	Document func(stream, card string, rev int64) (overlay.Document, bool)
-	// Keys is the JSON Web Key Set with which states are verified (RFC 7517).
-	Keys []byte
+	// Keys is the JSON Web Key Set with which states are verified (RFC 7517): the node's own keys, and those of the nodes whose
+	// streams it has copied. It is asked for each request; the result is not changed.
+	Keys func() []byte
 	// Tokens are the operators', in force now.
 	Tokens *auth.Store
 	// Streams are all that are there, by name.
@@ -41,6 +43,9 @@ type Options struct {
 	Stream func(name string) (Stream, bool)
 	// Sources are what streams are fetched from; nil is a node that fetches nothing.
 	Sources Sources
+	// Elsewhere is how another node is asked that is the origin of a stream; nil where this node is, or where there is none. It is
+	// asked for each request about a stream, so it must not wait. The field is nil on a node without a cluster.
+	Elsewhere func(stream string) http.RoundTripper
 	// Ladder describes what is made of a stream; false when nothing is. LadderNode tells what the node makes ladders with, and
 	// LadderCommand what would be run for a stream that is live, or for a source as described; its error is an *overlay.Refusal, or
 	// a sentence, behind "source: " where the description is at fault. The three are nil on a node that makes no ladders.
@@ -61,11 +66,12 @@ type API struct {
 	guard   *guard
 	feeds   *feeds
 	metrics *metrics
-	keys    static
+	keys    atomic.Pointer[static] // as they were last asked for
 	spec    static
 
-	closing sync.Once
-	closed  chan struct{} // ends the event streams
+	strangers chan struct{} // holds a value for each request of an open route that another node answers
+	closing   sync.Once
+	closed    chan struct{} // ends the event streams
 }
 
 // New makes an API.
@@ -78,10 +84,9 @@ func New(opt Options) *API {
 	}
 	m := newMetrics(opt.Registerer)
 	a := &API{
-		opt: opt, metrics: m, closed: make(chan struct{}),
+		opt: opt, metrics: m, closed: make(chan struct{}), strangers: make(chan struct{}, mostStrangers),
 		guard: &guard{tokens: opt.Tokens, now: opt.Now, log: opt.Log, failed: m.failed, strikes: map[string]*strikes{}},
 		feeds: &feeds{byStream: map[string]*feed{}, byAddress: map[string]int{}, gauge: m.feeds},
-		keys:  newStatic(opt.Keys, "application/jwk-set+json", "public, max-age=300"),
 		spec:  newStatic(openAPI, "application/yaml", "no-cache"),
 	}
 	a.routes = a.table()
@@ -96,6 +101,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	failed   prometheus.Counter
 	feeds    prometheus.Gauge
+	carried  *prometheus.CounterVec // to streams' origins, by outcome
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -107,7 +113,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		feeds: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pushcart_api_event_streams", Help: "Dashboards that follow a stream's cards."}),
 	}
-	reg.MustRegister(m.requests, m.failed, m.feeds)
+	m.carried = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pushcart_api_carried_total", Help: "Requests that were carried to the node that is the stream's origin, by outcome."}, []string{"outcome"})
+	reg.MustRegister(m.requests, m.failed, m.feeds, m.carried)
 	return m
 }
 

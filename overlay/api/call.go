@@ -41,15 +41,26 @@ func (a *API) serve(rt *route) http.HandlerFunc {
 		if rt.open {
 			w.Header().Set("Access-Control-Allow-Origin", "*")
 		}
-		err := c.admit()
-		if err == nil {
-			err = rt.handle(c)
-		}
+		err := c.carryOut()
 		if err != nil {
 			problemOf(err).write(s)
 		}
 		a.metrics.requests.WithLabelValues(rt.method, strconv.Itoa(s.status)).Inc()
 	}
+}
+
+// carryOut answers the request, here or where the stream's origin is.
+func (c *call) carryOut() error {
+	if err := c.admit(); err != nil {
+		return err
+	}
+	if done, err := c.forward(); done || err != nil {
+		return err
+	}
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	return c.route.handle(c)
 }
 
 // statusWriter remembers the status for the metric.
@@ -75,7 +86,7 @@ func (s *statusWriter) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// admit does what all routes have in common before their handlers: who asks comes first.
+// admit does what all routes have in common before it is asked where the stream is: who asks comes first.
 func (c *call) admit() error {
 	rt := c.route
 	if !rt.open {
@@ -91,26 +102,28 @@ func (c *call) admit() error {
 			return err
 		}
 	}
-	if rt.open {
+	return nil
+}
+
+// prepare does what all routes have in common where the stream is this node's.
+func (c *call) prepare() (err error) {
+	rt := c.route
+	switch {
+	case rt.open, rt.deskless && rt.method == http.MethodGet:
 		return nil
-	}
-	if rt.deskless {
-		if rt.method == http.MethodGet {
-			return nil
-		}
+	case rt.deskless:
 		return c.preconditions(unconditional)
 	}
-	var err error
 	if c.desk, err = c.api.opt.Desk(c.stream); err != nil {
 		return err
 	}
-	if rt.changes() {
-		if c.key, err = c.idempotencyKey(); err != nil {
-			return err
-		}
-		return c.preconditions(rt.condition)
+	if !rt.changes() {
+		return nil
 	}
-	return nil
+	if c.key, err = c.idempotencyKey(); err != nil {
+		return err
+	}
+	return c.preconditions(rt.condition)
 }
 
 // admitOperator lets in whoever has a token for the stream that the path names; where it names none, for any.

@@ -51,11 +51,11 @@ type moment struct {
 
 func momentOf(v *overlay.View) moment { return moment{v.Changed(), v.InBand} }
 
-// enter counts one more. Its error is a *Problem.
+// enter counts one more; address "" is that of a node, which has counted those that ask it. Its error is a *Problem.
 func (s *feeds) enter(stream, address string) (*feed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byAddress[address] >= maxFeedsPerAddress {
+	if address != "" && s.byAddress[address] >= maxFeedsPerAddress {
 		return nil, problemf(overlay.ReasonBusy, "", "There are %d event streams to this address already. Close one.", maxFeedsPerAddress)
 	}
 	f := s.byStream[stream]
@@ -103,10 +103,13 @@ func (f *feed) eventOf(v *overlay.View) ([]byte, error) {
 	return f.event, nil
 }
 
-// events answers with server-sent events: the view, and each newer one, until the client goes, the node stops or the token
-// is not good any more.
+// events answers with server-sent events: the view, and each newer one, until the client goes, the node stops, the token is not
+// good any more or another node is the stream's origin.
 func (c *call) events() error {
 	address := addressOf(c.r) + " " + c.token // others may share the address
+	if c.r.Context().Value(fromNode{}) != nil {
+		address = ""
+	}
 	f, err := c.api.feeds.enter(c.stream, address)
 	if err != nil {
 		return err
@@ -132,6 +135,12 @@ func (c *call) follow(f *feed) {
 	defer idle.Stop()
 	pace := time.NewTimer(0)
 	defer pace.Stop()
+	var look <-chan time.Time // whether the stream has moved
+	if c.api.opt.Elsewhere != nil {
+		ticker := time.NewTicker(movedEvery)
+		defer ticker.Stop()
+		look = ticker.C
+	}
 	if !c.emit([]byte("retry: 1000\n\n")) {
 		return
 	}
@@ -148,6 +157,10 @@ func (c *call) follow(f *feed) {
 			return
 		case <-changed:
 			keys, changed = c.api.guard.tokens.Watch()
+		case <-look:
+			if c.api.opt.Elsewhere(c.stream) != nil {
+				return
+			}
 		case <-idle.C:
 			if !c.emit([]byte(": still here\n\n")) {
 				return

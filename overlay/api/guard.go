@@ -82,12 +82,19 @@ func (g *guard) check(r *http.Request, needed, unlike string, good func(*auth.Ke
 		return token, nil
 	}
 	g.failed.Inc()
+	if r.Context().Value(fromNode{}) != nil {
+		return "", wrongToken(unlike) // the node that was asked has its eye on who asks
+	}
 	from := addressOf(r)
 	if until := g.blockedUntil(from); !until.IsZero() {
 		return "", blocked(until.Sub(g.now()))
 	}
 	g.strike(from)
-	return "", problemf(reasonUnauthorized, "Authorization", "This token is not %s: see studio.tokens, or the file operator.token in the node's data folder.", unlike).
+	return "", wrongToken(unlike)
+}
+
+func wrongToken(unlike string) *Problem {
+	return problemf(reasonUnauthorized, "Authorization", "This token is not %s: see studio.tokens, or the file operator.token in the node's data folder.", unlike).
 		with("WWW-Authenticate", `Bearer realm="pushcart", error="invalid_token"`)
 }
 

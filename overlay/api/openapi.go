@@ -1,6 +1,9 @@
 package api
 
-import _ "embed"
+import (
+	"bytes"
+	_ "embed"
+)
 
 // openAPI describes the API (OpenAPI 3.1.1).
 //
@@ -14,6 +17,13 @@ func (c *call) openAPI() error {
 
 // jwks answers with the public keys.
 func (c *call) jwks() error {
-	c.api.keys.serve(c.w, c.r)
+	body := c.api.opt.Keys()
+	keys := c.api.keys.Load()
+	if keys == nil || !bytes.Equal(keys.body, body) {
+		s := newStatic(body, "application/jwk-set+json", "public, max-age=300")
+		keys = &s
+		c.api.keys.Store(keys)
+	}
+	keys.serve(c.w, c.r)
 	return nil
 }

@@ -35,6 +35,7 @@ const (
 	reasonMethod       overlay.Reason = "method_not_allowed"
 	reasonMediaType    overlay.Reason = "unsupported_media_type"
 	reasonInternal     overlay.Reason = "internal"
+	reasonOrigin       overlay.Reason = "origin_unreachable"
 )
 
 // statusOf has the status of every reason.
@@ -56,10 +57,11 @@ var statusOf = map[overlay.Reason]int{
 	reasonMethod:       http.StatusMethodNotAllowed,
 	reasonMediaType:    http.StatusUnsupportedMediaType,
 	reasonInternal:     http.StatusInternalServerError,
+	reasonOrigin:       http.StatusServiceUnavailable,
 }
 
 // retryAfter is how many seconds a client waits before it asks again, for the reasons that pass by themselves.
-var retryAfter = map[overlay.Reason]string{overlay.ReasonBusy: "1", overlay.ReasonClosed: "5"}
+var retryAfter = map[overlay.Reason]string{overlay.ReasonBusy: "1", overlay.ReasonClosed: "5", reasonOrigin: "2"}
 
 // Error implements error.
 func (p *Problem) Error() string {

@@ -24,6 +24,10 @@ type route struct {
 	// deskless routes are about what the node fetches or makes, not about a stream's cards: there need be no desk, and what they
 	// do is the same however often it is sent.
 	deskless bool
+	// here tells that the route is about this node even where it names a stream: what it fetches, or a document that it has.
+	here bool
+	// events tells that the answer is an event stream.
+	events bool
 	// apart tells that Register leaves the route out: see Documents.
 	apart bool
 }
@@ -67,28 +71,33 @@ func (a *API) table() []route {
 		{method: "GET", path: base + "/timeline", handle: (*call).timeline},
 		{method: "GET", path: base + "/card-settings", handle: (*call).getSettings},
 		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
-		{method: "GET", path: base + "/card-events", handle: (*call).events},
+		{method: "GET", path: base + "/card-events", handle: (*call).events, events: true},
 
 		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, deskless: true},
-		{method: "GET", path: source, handle: (*call).getSource, deskless: true},
-		{method: "PUT", path: source, handle: (*call).putSource, deskless: true, body: plain(maxSmallBody)},
-		{method: "DELETE", path: source, handle: (*call).deleteSource, deskless: true},
+		{method: "GET", path: source, handle: (*call).getSource, deskless: true, here: true},
+		{method: "PUT", path: source, handle: (*call).putSource, deskless: true, here: true, body: plain(maxSmallBody)},
+		{method: "DELETE", path: source, handle: (*call).deleteSource, deskless: true, here: true},
 
 		{method: "GET", path: "/api/v1/ladder", handle: (*call).ladderNode, deskless: true},
 		{method: "GET", path: base + "/ladder", handle: (*call).ladder, deskless: true},
 		{method: "GET", path: base + "/ladder/command", handle: (*call).ladderCommand, deskless: true, query: []string{"source"}},
 
-		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, query: []string{"e"}},
+		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, here: true, query: []string{"e"}},
 		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},
 	}
 }
 
 // Register mounts the API. What is asked for below /api/ and is not there is answered here, too.
 func (a *API) Register(mux *http.ServeMux) {
+	a.register(mux, func(rt *route) bool { return !rt.apart })
+}
+
+// register mounts some of the routes, and what answers where there are none.
+func (a *API) register(mux *http.ServeMux, mounted func(*route) bool) {
 	methods := map[string][]string{}
 	for i := range a.routes {
 		rt := &a.routes[i]
-		if rt.apart {
+		if !mounted(rt) {
 			continue
 		}
 		mux.HandleFunc(rt.method+" "+rt.path, a.serve(rt))

@@ -70,7 +70,7 @@ func newHouse(t testing.TB) *house {
 	t.Cleanup(h.desks.Close)
 	h.permit(auth.Entry{Stream: "show", Key: showToken}, auth.Entry{Stream: "other", Key: otherToken}, auth.Entry{Stream: "*", Key: anyToken})
 	h.API = New(Options{
-		Desk: h.desk, Document: h.desks.Document, Keys: testKey().Public().JWKS(), Tokens: h.tokens,
+		Desk: h.desk, Document: h.desks.Document, Keys: testKey().Public().JWKS, Tokens: h.tokens,
 		Streams: func() []Stream { return []Stream{described("show")} },
 		Stream: func(name string) (Stream, bool) {
 			return described(name), name == "show"

@@ -13,7 +13,7 @@ import (
 // Bounds of a key set.
 const (
 	maxJWKS = 64 << 10 // bytes
-	maxKeys = 64
+	maxKeys = 256
 )
 
 // PublicKeys are keys that check signatures. The zero value has none, and nothing verifies. It is immutable and may be used
@@ -55,7 +55,7 @@ func (p PublicKeys) JWKS() []byte {
 
 // ParseJWKS reads a JWK set. Of its keys those count that sign with Ed25519 and are called by their thumbprint; others are
 // for other uses and are passed over, and so are members that we do not know (RFC 7517 4, 5). A set is refused that has a
-// private or secret key, more than 64 keys, more than 64 KB, a key twice in one object, or no key that counts.
+// private or secret key, more than 256 keys, more than 64 KB, a key twice in one object, or no key that counts.
 func ParseJWKS(data []byte) (PublicKeys, error) {
 	p, err := parseJWKS(data)
 	if err != nil {

@@ -109,7 +109,7 @@ func TestKeySets(t *testing.T) {
 		"member twice":         {jwk(`{`, `{"kid":"x",`), "twice"},
 		"keys twice":           {`{"keys":[],"keys":[` + goodJWK + `]}`, "twice"},
 		"trailing bytes":       {`{"keys":[` + goodJWK + `]}]`, "follows"},
-		"too many":             {`{"keys":[` + strings.Repeat("{},", maxKeys) + goodJWK + `]}`, "more than 64"},
+		"too many":             {`{"keys":[` + strings.Repeat("{},", maxKeys) + goodJWK + `]}`, "more than 256"},
 		"too long":             {`{"keys":[` + goodJWK + `]}` + strings.Repeat(" ", maxJWKS), "bytes"},
 		"deep":                 {`{"a":` + strings.Repeat("[", 30000) + strings.Repeat("]", 30000) + `,"keys":[` + goodJWK + `]}`, "deeper"},
 	} {

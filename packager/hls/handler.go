@@ -8,11 +8,8 @@ package hls
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	"pushcart/packager/window"
 )
 
 // Settings that may change while the handler serves.
@@ -39,6 +36,12 @@ type Options struct {
 	// Poster returns a stream's latest picture as JPEG and when it was taken; ok is false while there is none. The bytes are
 	// not changed afterwards. It may be called from any goroutine; nil is a node without posters.
 	Poster func(ctx context.Context, name string) (jpeg []byte, at time.Time, ok bool)
+	// Elsewhere tells where a viewer who asks for a stream's multivariant playlist is better served: the URL of that playlist on
+	// another node, to which the request is redirected; "" is here. It may be called from any goroutine; nil is here for all.
+	Elsewhere func(r *http.Request, name string) string
+	// Forbidden tells whether a stream may not be had in the node's region: whatever is asked for of it is answered with 451. It is
+	// called for each request, from any goroutine, and has to be quick; nil is a node that may have all.
+	Forbidden func(name string) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -78,37 +81,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stream, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
-	if rest == "index.m3u8" {
-		h.multivariant(w, r, stream)
+	if h.opt.Forbidden != nil && h.opt.Forbidden(stream) {
+		h.fail(w, kindOther, http.StatusUnavailableForLegalReasons, "this stream may not be shown in this region")
 		return
 	}
-	if rest == posterName {
+	switch rest {
+	case "index.m3u8":
+		h.multivariant(w, r, stream)
+		return
+	case posterName:
 		h.poster(w, r, stream)
 		return
 	}
-	e := h.opt.Registry.get(stream)
-	if e == nil {
-		h.fail(w, kindOther, http.StatusNotFound, noStream)
-		return
+	name, isPlaylist := strings.CutSuffix(rest, ".m3u8")
+	folder, file, isMedia := strings.Cut(rest, "/")
+	if isPlaylist {
+		folder = name
 	}
-	if name, ok := strings.CutSuffix(rest, ".m3u8"); ok {
-		v := e.presentations[0].Load()
-		if !v.Ended {
-			// Who comes back to a stream whose source was given up has it fetched again. An ended one is over for good: who goes
-			// on asking for its playlist does not want another show.
-			h.demand(stream)
-		}
-		if v.Rendition(name) == nil && len(v.Variants) == 0 {
-			// A player that outlived the show before may ask before this one has anything.
-			if v = h.started(w, r, kindPlaylist, e.presentations[0]); v == nil {
-				return
-			}
-		}
-		if rend := v.Rendition(name); rend != nil {
-			h.playlist(w, r, e, rend)
+	e := h.opt.Registry.get(stream)
+	if unknown(e, folder) {
+		if e = h.brought(w, r, stream, folder); e == nil {
 			return
 		}
-	} else if folder, file, ok := strings.Cut(rest, "/"); ok {
+	}
+	switch {
+	case isPlaylist:
+		if h.rendition(w, r, e, stream, name) {
+			return
+		}
+	case isMedia:
 		if h.media(w, r, e, folder, file) {
 			return
 		}
@@ -116,70 +117,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.fail(w, kindOther, http.StatusNotFound, "no such resource in this stream")
 }
 
+// rendition answers for a media playlist; false when there is no such one.
+func (h *Handler) rendition(w http.ResponseWriter, r *http.Request, e *entry, stream, name string) bool {
+	p := e.presentations[0]
+	v := p.Load()
+	if !v.Ended {
+		// Who comes back to a stream whose source was given up has it fetched again. An ended one is over for good: who goes
+		// on asking for its playlist does not want another show.
+		h.demand(stream)
+	}
+	if v.Rendition(name) == nil && len(v.Variants) == 0 {
+		// A player that outlived the show before may ask before this one has anything.
+		if v = h.started(w, r, kindPlaylist, p); v == nil {
+			return true
+		}
+	}
+	rend := v.Rendition(name)
+	if rend != nil {
+		h.playlist(w, r, e, rend)
+	}
+	return rend != nil
+}
+
 // noStream is the answer for a name that nothing stands behind.
 const noStream = "no such stream, or not live yet"
 
 var anyOrigin = []string{"*"}
-
-// media answers for an initialisation section, a segment or a part; false when the name is none of them.
-func (h *Handler) media(w http.ResponseWriter, r *http.Request, e *entry, folder, file string) bool {
-	if strings.HasPrefix(file, "init-") {
-		for _, p := range e.presentations {
-			if rend := p.Load().Rendition(folder); rend != nil {
-				if in := rend.Init(file); in != nil {
-					h.send(w, r, kindInit, rend.Video, in.Name, [][]byte{in.Data}, len(in.Data))
-					return true
-				}
-			}
-		}
-		return false
-	}
-	gen, pos, ok := parseName(file)
-	if !ok {
-		return false
-	}
-	for _, p := range e.presentations {
-		rend := p.Load().Rendition(folder)
-		if rend == nil || p.Settings.Gen != gen {
-			continue
-		}
-		if pos.Part < 0 {
-			h.segment(w, r, p, rend, pos)
-		} else {
-			h.part(w, r, p, rend, pos)
-		}
-		return true
-	}
-	return false
-}
-
-// parseName reads GEN-MSN.m4s and GEN-MSN.PART.m4s; Part is -1 for the former.
-func parseName(file string) (gen int64, pos window.Position, ok bool) {
-	file, ok = strings.CutSuffix(file, ".m4s")
-	if !ok {
-		return 0, pos, false
-	}
-	g, rest, ok := strings.Cut(file, "-")
-	if !ok {
-		return 0, pos, false
-	}
-	m, part, isPart := strings.Cut(rest, ".")
-	var err1, err2, err3 error
-	gen, err1 = parseNumber(g)
-	pos.MSN, err2 = parseNumber(m)
-	pos.Part = -1
-	if isPart {
-		var n int64
-		n, err3 = parseNumber(part)
-		pos.Part = int(n)
-	}
-	return gen, pos, err1 == nil && err2 == nil && err3 == nil
-}
-
-// parseNumber reads a decimal number as we write it: digits only, no leading zero, at most 15 of them.
-func parseNumber(s string) (int64, error) {
-	if s == "" || len(s) > 15 || s[0] == '0' && len(s) > 1 || s[0] < '0' || s[0] > '9' {
-		return 0, strconv.ErrSyntax
-	}
-	return strconv.ParseInt(s, 10, 64)
-}

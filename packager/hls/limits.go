@@ -36,13 +36,14 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) (release func(),
 	}, true
 }
 
-// fail answers with an error that caches forget within a moment, or do not keep when it is about the one who asked.
+// fail answers with an error that caches forget within a moment, or do not keep when it is about the one who asked, or about the
+// node's region.
 func (h *Handler) fail(w http.ResponseWriter, k kind, status int, message string) {
 	head := w.Header()
 	head.Set("Content-Type", "text/plain; charset=utf-8")
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Cache-Control", cacheFailure)
-	if status == http.StatusTooManyRequests {
+	if status == http.StatusTooManyRequests || status == http.StatusUnavailableForLegalReasons {
 		head.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(status)

@@ -6,75 +6,90 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"pushcart/packager/window"
 )
 
-// segment answers for a whole segment; one that is being made is waited for.
-func (h *Handler) segment(w http.ResponseWriter, r *http.Request, p *window.Presentation, rend *window.Rendition, pos window.Position) {
-	s := rend.Load()
-	g := s.Segment(pos.MSN)
-	if g != nil && !g.Complete {
-		s = h.await(w, r, kindSegment, p, rend, func(s *window.Snapshot) bool {
-			g := s.Segment(pos.MSN)
-			return g == nil || g.Complete
-		})
-		if s == nil {
-			return
-		}
-		g = s.Segment(pos.MSN)
+// media answers for an initialisation section, a segment or a part; false when the name is none of them. A name may have been given
+// by any of the stream's presentations, and by any origin that a presentation had.
+func (h *Handler) media(w http.ResponseWriter, r *http.Request, e *entry, folder, file string) bool {
+	if strings.HasPrefix(file, "init-") {
+		return h.initSection(w, r, e, folder, file)
 	}
-	if g == nil || g.Gap() {
-		h.fail(w, kindSegment, http.StatusNotFound, "no such segment: it is too old, not yet begun, or a gap")
-		return
-	}
-	h.send(w, r, kindSegment, rend.Video, nameOf(g.Gen, pos), g.Body(), g.Size)
-}
-
-// part answers for a part; the one that is hinted at is waited for.
-func (h *Handler) part(w http.ResponseWriter, r *http.Request, p *window.Presentation, rend *window.Rendition, pos window.Position) {
-	s := rend.Load()
-	part, ok := s.Part(pos)
-	if !ok && comes(s, pos) {
-		s = h.await(w, r, kindPart, p, rend, func(s *window.Snapshot) bool {
-			_, ok := s.Part(pos)
-			return ok || !comes(s, pos)
-		})
-		if s == nil {
-			return
-		}
-		part, ok = s.Part(pos)
-	}
-	if !ok || part.Gap {
-		h.fail(w, kindPart, http.StatusNotFound, "no such part: it is too old, not hinted at, or a gap")
-		return
-	}
-	h.send(w, r, kindPart, rend.Video, nameOf(p.Settings.Gen, pos), [][]byte{part.Data}, len(part.Data))
-}
-
-// comes tells whether a part that is not there may be the next one: the one after the last, or the first of the segment
-// after that.
-func comes(s *window.Snapshot, pos window.Position) bool {
-	if s.Ended {
+	gen, pos, ok := parseName(file)
+	if !ok {
 		return false
 	}
-	if g := s.Open(); g != nil && pos.MSN == g.MSN {
-		return pos.Part == len(g.Parts)
+	a := address{gen, pos}
+	k := kindPart
+	if pos.Part < 0 {
+		k = kindSegment
 	}
-	return pos == window.Position{MSN: s.NextMSN}
+	known := false
+	var p *window.Presentation // that the media are expected of
+	var rend *window.Rendition
+	for _, o := range e.presentations {
+		in := o.Load().Rendition(folder)
+		if in == nil {
+			continue
+		}
+		known = true
+		s := in.Load()
+		switch a.standing(s, o.Copied()) {
+		case here:
+			h.send(w, r, k, in.Video, a, s)
+			return true
+		case expected:
+			if rend == nil {
+				p, rend = o, in
+			}
+		}
+	}
+	if rend != nil {
+		s := h.await(w, r, k, p, rend, true, func(s *window.Snapshot) bool { return a.standing(s, p.Copied()) != expected })
+		if s == nil {
+			return true
+		}
+		if a.standing(s, p.Copied()) == here {
+			h.send(w, r, k, rend.Video, a, s)
+			return true
+		}
+	}
+	if known {
+		h.fail(w, k, http.StatusNotFound, "no such media: they are too old, not announced yet, or a gap")
+	}
+	return known
 }
 
-func nameOf(gen int64, pos window.Position) string {
-	b := make([]byte, 0, 32)
-	b = strconv.AppendInt(b, gen, 10)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, pos.MSN, 10)
-	if pos.Part >= 0 {
-		b = append(b, '.')
-		b = strconv.AppendInt(b, int64(pos.Part), 10)
+// initSection answers for an initialisation section; false when there is none such. A copy may hear of one a moment later than the origin.
+func (h *Handler) initSection(w http.ResponseWriter, r *http.Request, e *entry, folder, file string) bool {
+	for _, p := range e.presentations {
+		if rend := p.Load().Rendition(folder); rend != nil {
+			if in := rend.Init(file); in != nil {
+				h.sendBytes(w, r, kindInit, rend.Video, in.Name, [][]byte{in.Data}, len(in.Data))
+				return true
+			}
+		}
 	}
-	return string(b)
+	p := e.presentations[0]
+	rend := p.Load().Rendition(folder)
+	if rend == nil || !p.Copied() {
+		return false
+	}
+	next := rend.Load().NextMSN + 1
+	s := h.await(w, r, kindInit, p, rend, false, func(s *window.Snapshot) bool {
+		return rend.Init(file) != nil || s.NextMSN > next || s.Ended || !p.Copied()
+	})
+	if s == nil {
+		return true
+	}
+	in := rend.Init(file)
+	if in != nil {
+		h.sendBytes(w, r, kindInit, rend.Video, in.Name, [][]byte{in.Data}, len(in.Data))
+	}
+	return in != nil
 }
 
 var (
@@ -84,8 +99,19 @@ var (
 	acceptRanges   = []string{"bytes"}
 )
 
-// send answers with immutable media.
-func (h *Handler) send(w http.ResponseWriter, r *http.Request, k kind, video bool, name string, bodies [][]byte, size int) {
+// send answers with what a snapshot has at an address.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, k kind, video bool, a address, s *window.Snapshot) {
+	g := a.find(s)
+	if a.pos.Part < 0 {
+		h.sendBytes(w, r, k, video, nameOf(a.gen, a.pos), g.Body(), g.Size)
+		return
+	}
+	data := g.Parts[a.pos.Part].Data
+	h.sendBytes(w, r, k, video, nameOf(a.gen, a.pos), [][]byte{data}, len(data))
+}
+
+// sendBytes answers with immutable media.
+func (h *Handler) sendBytes(w http.ResponseWriter, r *http.Request, k kind, video bool, name string, bodies [][]byte, size int) {
 	head := w.Header()
 	head["Content-Type"] = typeAudio
 	if video {

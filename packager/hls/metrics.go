@@ -27,7 +27,8 @@ var kindNames = [kinds]string{"multivariant", "playlist", "segment", "part", "in
 var codes = []int{
 	http.StatusOK, http.StatusPartialContent, http.StatusNotModified, http.StatusBadRequest, http.StatusNotFound,
 	http.StatusMethodNotAllowed, http.StatusRequestedRangeNotSatisfiable, http.StatusTooManyRequests,
-	http.StatusServiceUnavailable, http.StatusPreconditionFailed,
+	http.StatusServiceUnavailable, http.StatusPreconditionFailed, http.StatusTemporaryRedirect,
+	http.StatusUnavailableForLegalReasons,
 }
 
 // Metrics counts what viewers ask for.

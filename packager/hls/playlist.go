@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"pushcart/packager/playlist"
 	"pushcart/packager/window"
@@ -105,11 +104,10 @@ const (
 	memoFull = iota
 	memoSkipSegments
 	memoSkipDateRanges
-	memoMultivariant
 )
 
 // render returns a snapshot's playlist.
-func render(p *window.Presentation, s *window.Snapshot, partTarget window.Ticks, skip playlist.Skip) *document {
+func render(p *window.Presentation, s *window.Snapshot, skip playlist.Skip) *document {
 	slot, suffix := memoFull, ""
 	switch skip {
 	case playlist.SkipSegments:
@@ -118,14 +116,21 @@ func render(p *window.Presentation, s *window.Snapshot, partTarget window.Ticks,
 		slot, suffix = memoSkipDateRanges, "-v2"
 	}
 	return s.Memo[slot].Get(func() any {
-		return &document{plain: playlist.Media(s, p.Settings, partTarget, skip), etag: tip(p, s) + suffix}
+		return &document{plain: playlist.Media(s, p.Settings, skip), etag: tip(s) + suffix}
 	}).(*document)
 }
 
-// tip names a snapshot's state, for ETags.
-func tip(p *window.Presentation, s *window.Snapshot) string {
-	last, _ := s.Last()
-	tag := strconv.FormatInt(p.Settings.Gen, 10) + "-" + strconv.FormatInt(last.MSN, 10) + "." + strconv.Itoa(last.Part)
+// tip names a snapshot's state, for ETags: the same on the origin and on every copy.
+func tip(s *window.Snapshot) string {
+	gen := s.Gen
+	last, ok := s.Last()
+	if ok {
+		gen = s.Segments[len(s.Segments)-1].Gen
+	}
+	tag := strconv.FormatInt(gen, 10) + "-" + strconv.FormatInt(last.MSN, 10) + "." + strconv.Itoa(last.Part)
+	if s.Gen != gen {
+		tag += "g" + strconv.FormatInt(s.Gen, 10) // another origin goes on, and has given nothing yet
+	}
 	if n := len(s.Reports); n > 0 {
 		tag += "r" + strconv.Itoa(n) // the first report on a rendition comes without a part
 	}
@@ -143,30 +148,36 @@ func tip(p *window.Presentation, s *window.Snapshot) string {
 
 // multivariant answers for index.m3u8.
 func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, name string) {
+	if h.opt.Elsewhere != nil {
+		if at := h.opt.Elsewhere(r, name); at != "" {
+			h.redirect(w, at)
+			return
+		}
+	}
 	e, v := h.arrived(w, r, name)
 	if v == nil {
 		return
 	}
-	p := e.presentations[0]
 	e.audience.seen(r, h.opt.Now())
-	s := v.Variants[0].Video.Load()
-	made := s.Memo[memoMultivariant].Get(func() any { return renderMultivariant(p, v, s) }).(*multivariant)
-	if made.view != v {
-		made = renderMultivariant(p, v, s) // renditions changed since: kept with the next snapshot
-	}
-	h.sendPlaylist(w, r, kindMultivariant, made.document, cacheBare)
+	h.sendPlaylist(w, r, kindMultivariant, renderMultivariant(v), cacheBare)
 }
 
-// multivariant is a rendered multivariant playlist and the view that it is of.
-type multivariant struct {
-	*document
-	view *window.View
+// renderMultivariant returns a view's playlist. Its ETag is of the text alone, which views of different nodes may share.
+func renderMultivariant(v *window.View) *document {
+	return v.Memo.Get(func() any {
+		text := playlist.Multivariant(v)
+		sum := sha256.Sum256(text)
+		return &document{plain: text, etag: hex.EncodeToString(sum[:8])}
+	}).(*document)
 }
 
-func renderMultivariant(p *window.Presentation, v *window.View, s *window.Snapshot) *multivariant {
-	text := playlist.Multivariant(v)
-	sum := sha256.Sum256(text)
-	return &multivariant{document: &document{plain: text, etag: tip(p, s) + "-" + hex.EncodeToString(sum[:4])}, view: v}
+// redirect sends a viewer to another node. Where to depends on who asks, so that no cache may keep it.
+func (h *Handler) redirect(w http.ResponseWriter, at string) {
+	head := w.Header()
+	head.Set("Location", at)
+	head.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+	h.opt.Metrics.request(kindMultivariant, http.StatusTemporaryRedirect, 0)
 }
 
 // playlist answers for a media playlist.
@@ -183,7 +194,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 	if !ok {
 		last = window.Position{MSN: s.NextMSN, Part: -1} // the first part is on its way
 	}
-	if d.block && !s.Ended && tooFar(d.position, last, p.Load().PartTarget) && !reached(p.Load(), d.position) {
+	if d.block && !s.Ended && tooFar(d.position, last, s.PartTarget) && !reached(p.Load(), d.position) {
 		h.fail(w, kindPlaylist, http.StatusBadRequest, "that position is too far ahead of the live edge")
 		return
 	}
@@ -194,14 +205,14 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 		d.position = window.Position{MSN: s.NextMSN, Part: 0}
 	}
 	if d.block || !ok {
-		if s = h.await(w, r, kindPlaylist, p, rend, func(s *window.Snapshot) bool { return s.Has(d.position) }); s == nil {
+		if s = h.await(w, r, kindPlaylist, p, rend, false, func(s *window.Snapshot) bool { return s.Has(d.position) || s.Ended }); s == nil {
 			return
 		}
 	}
 	if s.Ended {
 		cache, d.skip = cacheBare, playlist.NoSkip // an ended playlist is given whole: 6.2.5.1
 	}
-	h.sendPlaylist(w, r, kindPlaylist, render(p, s, p.Load().PartTarget, d.skip), cache)
+	h.sendPlaylist(w, r, kindPlaylist, render(p, s, d.skip), cache)
 }
 
 // tooFar tells whether a position is further ahead than a playlist may be asked for (rfc8216bis 6.2.5.2): two segments, or
@@ -240,42 +251,6 @@ func reached(v *window.View, want window.Position) bool {
 		}
 	}
 	return false
-}
-
-// await waits until a rendition's snapshot satisfies done, or has ended, and returns it. It returns nil after answering
-// the request itself: with 503 when the wait outlasted three target durations (rfc8216bis 6.2.5.2) and what renditions may
-// come later than others.
-func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation, rend *window.Rendition, done func(*window.Snapshot) bool) *window.Snapshot {
-	s := rend.Load()
-	if done(s) || s.Ended {
-		return s
-	}
-	release, ok := h.enter(w, r)
-	if !ok {
-		return nil
-	}
-	defer release()
-	wait := 3*time.Duration(p.Settings.TargetDuration)*time.Second + window.Duration(s.Lag())
-	if wait > WriteTimeout/2 {
-		// Segments of that length are rare: only they pay for a deadline of their own.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + WriteTimeout))
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-s.Changed():
-			if s = rend.Load(); done(s) || s.Ended {
-				h.opt.Metrics.wake.Observe(h.opt.Now().Sub(s.At).Seconds())
-				return s
-			}
-		case <-timer.C:
-			h.fail(w, k, http.StatusServiceUnavailable, "nothing new came within three target durations")
-			return nil
-		case <-r.Context().Done():
-			return nil
-		}
-	}
 }
 
 // sendPlaylist answers with a document.

@@ -2,6 +2,7 @@ package hls
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +56,26 @@ func (g *Registry) Remove(p *window.Presentation) {
 		return
 	}
 	g.entries[p.Stream] = next
+}
+
+// Get returns the presentation that a name stands for; nil when there is none.
+func (g *Registry) Get(name string) *window.Presentation {
+	if e := g.get(name); e != nil {
+		return e.presentations[0]
+	}
+	return nil
+}
+
+// All returns the presentation that each name stands for, by name.
+func (g *Registry) All() []*window.Presentation {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	all := make([]*window.Presentation, 0, len(g.entries))
+	for _, e := range g.entries {
+		all = append(all, e.presentations[0])
+	}
+	slices.SortFunc(all, func(a, b *window.Presentation) int { return strings.Compare(a.Stream, b.Stream) })
+	return all
 }
 
 func (g *Registry) get(name string) *entry {

@@ -67,6 +67,71 @@ func (h *Handler) arrived(w http.ResponseWriter, r *http.Request, name string) (
 	}
 }
 
+// unknown tells whether a stream is not there, or is a copy that has nothing of a rendition yet.
+func unknown(e *entry, rendition string) bool {
+	if e == nil {
+		return true
+	}
+	p := e.presentations[0]
+	if !p.Copied() {
+		return false
+	}
+	v := p.Load()
+	if r := v.Rendition(rendition); r != nil {
+		s := r.Load()
+		return len(s.Segments) == 0 && s.NextMSN == 0
+	}
+	return len(v.Variants) == 0
+}
+
+// brought waits for what another node has of a rendition, and returns its stream. A viewer may come in the middle of a show, from a
+// node that is no more. It returns nil after answering the request itself.
+func (h *Handler) brought(w http.ResponseWriter, r *http.Request, name, rendition string) *entry {
+	if !h.demand(name) {
+		if e := h.opt.Registry.get(name); e != nil {
+			return e
+		}
+		h.fail(w, kindOther, http.StatusNotFound, noStream)
+		return nil
+	}
+	release, ok := h.enter(w, r)
+	if !ok {
+		return nil
+	}
+	defer release()
+	timer := time.NewTimer(demandWait)
+	defer timer.Stop()
+	for {
+		// In this order: what comes after the look is told by the channels.
+		e, added := h.opt.Registry.watch(name)
+		if !unknown(e, rendition) {
+			return e
+		}
+		var changed, first <-chan struct{}
+		if e != nil {
+			v := e.presentations[0].Load()
+			changed = v.Changed()
+			if rend := v.Rendition(rendition); rend != nil {
+				first = rend.Load().Changed()
+			}
+			if !unknown(e, rendition) {
+				return e
+			}
+		}
+		select {
+		case <-added:
+		case <-changed:
+		case <-first:
+		case <-timer.C:
+			w.Header().Set("Retry-After", demandRetry)
+			h.fail(w, kindOther, http.StatusServiceUnavailable, "the stream is being fetched; try again")
+			return nil
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
 // playable tells whether there is something to play in a presentation that goes on.
 func playable(v *window.View) bool { return v != nil && len(v.Variants) > 0 && !v.Ended }
 

@@ -31,18 +31,18 @@ const (
 	playlistFormat = 10
 )
 
-// Media renders a media playlist. partTarget is the presentation's; settings too.
-func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, skip Skip) []byte {
+// Media renders a media playlist. The settings are the presentation's.
+func Media(s *window.Snapshot, set window.Settings, skip Skip) []byte {
 	w := &text{b: make([]byte, 0, 4096)}
 	target := window.Ticks(set.TargetDuration) * window.Rate
 	w.line("#EXTM3U")
 	w.tag("#EXT-X-VERSION:").int(playlistFormat).end()
 	w.tag("#EXT-X-TARGETDURATION:").int(int64(set.TargetDuration)).end()
 	lag := s.Lag()
-	w.tag("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=").seconds(partHoldBack*partTarget + lag)
+	w.tag("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=").seconds(partHoldBack*s.PartTarget + lag)
 	w.tag(",HOLD-BACK=").seconds(holdBack*target + lag)
 	w.tag(",CAN-SKIP-UNTIL=").seconds(canSkipUntil * target).tag(",CAN-SKIP-DATERANGES=YES").end()
-	w.tag("#EXT-X-PART-INF:PART-TARGET=").seconds(partTarget).end()
+	w.tag("#EXT-X-PART-INF:PART-TARGET=").seconds(s.PartTarget).end()
 
 	listed := s.Segments[s.Listed:]
 	msn, sequence := s.NextMSN, int64(0)
@@ -89,8 +89,11 @@ func Media(s *window.Snapshot, set window.Settings, partTarget window.Ticks, ski
 		w.line("#EXT-X-ENDLIST")
 		return w.b
 	}
-	next := s.Next()
-	w.tag("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"").tag(s.Rendition().Name).tag("/").name(set.Gen, next.MSN).tag(".").int(int64(next.Part)).tag(".m4s\"").end()
+	next, gen := s.Next(), s.Gen
+	if g := s.Open(); g != nil && g.MSN == next.MSN {
+		gen = g.Gen
+	}
+	w.tag("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"").tag(s.Rendition().Name).tag("/").name(gen, next.MSN).tag(".").int(int64(next.Part)).tag(".m4s\"").end()
 	for _, r := range s.Reports {
 		w.tag("#EXT-X-RENDITION-REPORT:URI=\"").tag(r.Rendition).tag(".m3u8\",LAST-MSN=").int(r.Last.MSN)
 		w.tag(",LAST-PART=").int(int64(r.Last.Part)).end()
@@ -104,7 +107,7 @@ func (w *text) segment(s *window.Snapshot, g *window.Segment, before *window.Ini
 	if g.Discontinuity {
 		w.line("#EXT-X-DISCONTINUITY")
 	}
-	if g.Init != before && g.Init != nil {
+	if g.Init != nil && (before == nil || g.Init.Name != before.Name) {
 		w.tag("#EXT-X-MAP:URI=\"").tag(folder).tag("/").tag(g.Init.Name).tag("\"").end()
 	}
 	w.tag("#EXT-X-PROGRAM-DATE-TIME:").time(g.Wall).end()
@@ -129,7 +132,7 @@ func (w *text) segment(s *window.Snapshot, g *window.Segment, before *window.Ini
 		w.line("#EXT-X-GAP")
 	}
 	w.tag("#EXTINF:").seconds(g.Duration).tag(",").end()
-	w.tag(folder).tag("/").name(g.Gen, g.MSN).tag(".m4s").end()
+	w.tag(folder).tag("/").name(g.NameGen(), g.MSN).tag(".m4s").end()
 }
 
 // text builds a playlist.

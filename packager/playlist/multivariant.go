@@ -9,7 +9,8 @@ import (
 	"pushcart/packager/window"
 )
 
-// Multivariant renders the multivariant playlist of a presentation that can be played.
+// Multivariant renders the multivariant playlist of a presentation that can be played. What it tells of bandwidths are the view's
+// figures.
 func Multivariant(v *window.View) []byte {
 	w := &text{b: make([]byte, 0, 1024)}
 	w.line("#EXTM3U")
@@ -65,22 +66,7 @@ func (w *text) quoted(s string) *text {
 
 // variant renders one variant (4.4.6.2): with SCORE where each has one, and with VIDEO-RANGE where not all are alike.
 func (w *text) variant(a *window.Variant, scored, ranged bool) {
-	peak, average := bandwidth(a.Video.Load())
-	if a.Audio != nil {
-		// Players choose one of the group: the largest counts (4.4.6.2).
-		var p, m int64
-		for i := range a.Audio.Members {
-			if r := a.Audio.Members[i].Rendition; r != a.Video {
-				q, n := bandwidth(r.Load())
-				p, m = max(p, q), max(m, n)
-			}
-		}
-		if !a.Video.Video {
-			p, m = max(p-peak, 0), max(m-average, 0) // it is itself one of the group
-		}
-		peak, average = peak+p, average+m
-	}
-	w.tag("#EXT-X-STREAM-INF:BANDWIDTH=").int(peak).tag(",AVERAGE-BANDWIDTH=").int(average)
+	w.tag("#EXT-X-STREAM-INF:BANDWIDTH=").int(a.Peak).tag(",AVERAGE-BANDWIDTH=").int(a.Average)
 	if scored {
 		w.tag(",SCORE=")
 		w.b = strconv.AppendFloat(w.b, a.Score, 'f', -1, 64)
@@ -102,35 +88,3 @@ func (w *text) variant(a *window.Variant, scored, ranged bool) {
 	w.tag(",CLOSED-CAPTIONS=NONE").end()
 	w.tag(a.Video.Name).tag(".m3u8").end()
 }
-
-// headroom is added to the measured peak, in percent: what comes next may be a little bigger than what was.
-const headroom = 10
-
-// bandwidth measures a rendition over the listed segments, in bit/s: the peak segment's (rfc8216bis 4.4.6.2), with
-// headroom, and the average. Before the first segment is complete, its parts stand in.
-func bandwidth(s *window.Snapshot) (peak, average int64) {
-	var bits, ticks, top int64
-	for _, g := range s.Segments[s.Listed:] {
-		if g.Gap() || g.Duration == 0 {
-			continue
-		}
-		bits += int64(g.Size) * 8
-		ticks += g.Duration
-		// A segment of a few frames says little of the rate.
-		if g.Complete && g.Duration >= window.Rate/2 {
-			top = max(top, int64(g.Size)*8*window.Rate/g.Duration)
-		}
-	}
-	if ticks == 0 {
-		return 1000, 1000
-	}
-	average = bits * window.Rate / ticks
-	peak = max(top, average)
-	if top == 0 {
-		peak = average * 3 / 2
-	}
-	return roundUp(peak + peak*headroom/100), roundUp(average)
-}
-
-// roundUp makes the figures calm: whole kilobits.
-func roundUp(bits int64) int64 { return (bits/1000 + 1) * 1000 }

@@ -98,7 +98,7 @@ func TestMediaGoldens(t *testing.T) {
 			if c.end {
 				p.End()
 			}
-			golden(t, name, Media(video.Load(), p.Settings, target, c.skip))
+			golden(t, name, Media(video.Load(), p.Settings, c.skip))
 		})
 	}
 }
@@ -107,9 +107,8 @@ func TestMultivariantGoldens(t *testing.T) {
 	t.Parallel()
 	p, _ := build(64, -1, -1)
 	golden(t, "multivariant", Multivariant(p.Load()))
-	view := *p.Load()
-	view.Variants = []window.Variant{{Video: p.Load().Rendition("audio"), Codecs: "mp4a.40.2"}}
-	golden(t, "multivariant-audio", Multivariant(&view))
+	p.SetVariants([]window.Variant{{Video: p.Load().Rendition("audio"), Codecs: "mp4a.40.2"}})
+	golden(t, "multivariant-audio", Multivariant(p.Load()))
 }
 
 // TestMultivariantOfManyRenditions: each video with each group of audio, and names that try to get out of their quotes.
@@ -211,7 +210,7 @@ func TestHoldBack(t *testing.T) {
 	} {
 		p.Append(video, window.Part{Data: []byte("x"), Duration: target, Lag: c.lag}, &window.Segment{Wall: epoch})
 		for _, skip := range []Skip{NoSkip, SkipSegments, SkipDateRanges} {
-			if text := string(Media(video.Load(), p.Settings, target, skip)); !strings.Contains(text, c.want) {
+			if text := string(Media(video.Load(), p.Settings, skip)); !strings.Contains(text, c.want) {
 				t.Errorf("a lag of %d: %.300s", c.lag, text)
 			}
 		}
@@ -230,8 +229,8 @@ func TestDeltaCompletesToFull(t *testing.T) {
 	t.Parallel()
 	p, video := build(194, -1, -1)
 	s := video.Load()
-	full := strings.Split(string(Media(s, p.Settings, target, NoSkip)), "\n")
-	delta := strings.Split(string(Media(s, p.Settings, target, SkipSegments)), "\n")
+	full := strings.Split(string(Media(s, p.Settings, NoSkip)), "\n")
+	delta := strings.Split(string(Media(s, p.Settings, SkipSegments)), "\n")
 	// From the end, both must agree until the delta's EXT-X-SKIP, but for the EXT-X-MAP that it repeats.
 	i, j := len(full)-1, len(delta)-1
 	for !strings.HasPrefix(delta[j], "#EXT-X-SKIP") {
@@ -255,7 +254,7 @@ func BenchmarkMedia(b *testing.B) {
 	s := video.Load()
 	b.ReportAllocs()
 	for b.Loop() {
-		Media(s, p.Settings, target, NoSkip)
+		Media(s, p.Settings, NoSkip)
 	}
 }
 

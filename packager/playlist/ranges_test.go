@@ -38,7 +38,7 @@ func TestRangeGoldens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, video := withRanges(t, c.parts)
-			golden(t, name, Media(video.Load(), p.Settings, target, c.skip))
+			golden(t, name, Media(video.Load(), p.Settings, c.skip))
 		})
 	}
 }
@@ -48,12 +48,12 @@ func TestRangesAreKeptUntilTheNextChange(t *testing.T) {
 	t.Parallel()
 	p, video := withRanges(t, 196)
 	p.Append(video, window.Part{Data: make([]byte, 100), Duration: target}, nil)
-	text := string(Media(video.Load(), p.Settings, target, NoSkip))
+	text := string(Media(video.Load(), p.Settings, NoSkip))
 	if n := strings.Count(text, "#EXT-X-DATERANGE:"); n != 3 {
 		t.Errorf("%d ranges, want 3:\n%s", n, text)
 	}
 	p.Append(video, window.Part{Data: make([]byte, 100), Duration: target, Ranges: &window.RangeSet{}}, nil)
-	if text := string(Media(video.Load(), p.Settings, target, NoSkip)); strings.Contains(text, "#EXT-X-DATERANGE:") {
+	if text := string(Media(video.Load(), p.Settings, NoSkip)); strings.Contains(text, "#EXT-X-DATERANGE:") {
 		t.Error("ranges of an empty set are listed")
 	}
 }
@@ -71,6 +71,6 @@ func BenchmarkMediaManyRanges(b *testing.B) {
 	s := video.Load()
 	b.ReportAllocs()
 	for b.Loop() {
-		Media(s, p.Settings, target, NoSkip)
+		Media(s, p.Settings, NoSkip)
 	}
 }

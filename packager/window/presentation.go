@@ -14,7 +14,7 @@ type Settings struct {
 	DVR time.Duration
 	// FirstMSN is the media sequence number of the first segment.
 	FirstMSN int64
-	// Gen is the generation of the stream's origin.
+	// Gen is the generation of the stream's first origin (Presentation.Gen is that of the present one).
 	Gen int64
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -31,85 +31,10 @@ type Presentation struct {
 
 	// state that readers see
 	view atomic.Pointer[View]
-}
-
-// View is what a presentation consists of at one moment: immutable.
-type View struct {
-	// Renditions in the order of their making.
-	Renditions []*Rendition
-	// Variants say how they go together; empty until the presentation can be played.
-	Variants []Variant
-	// PartTarget is the PART-TARGET; 0 until the first part is made, and fixed from then on.
-	PartTarget Ticks
-	// Ended tells that the presentation is over.
-	Ended bool
-
-	changed chan struct{}
-}
-
-// Variant is one entry of the multivariant playlist.
-type Variant struct {
-	// Video is the rendition that the entry plays: an audio one when there is no video.
-	Video *Rendition
-	// Audio is the group of audio renditions that go with it; nil without one. Variants may share a group.
-	Audio *AudioGroup
-	// Codecs as in RFC 6381, comma-separated: the video's and the group's.
-	Codecs string
-	// Width, Height and FrameRate of the video; 0 when unknown or without video.
-	Width, Height int
-	FrameRate     float64
-	// Score orders the variants by what viewers should rather get: the greater, the better; 0 is none, for all of them or for
-	// no one (rfc8216bis 4.4.6.2).
-	Score float64
-	// VideoRange is "SDR", "HLG" or "PQ"; "" when it is not known or without video.
-	VideoRange string
-}
-
-// AudioGroup is audio renditions of one codec, of which players choose one: languages, a commentary (rfc8216bis 4.4.6.1.1).
-type AudioGroup struct {
-	// ID is the group's name, unique in the presentation.
-	ID string
-	// Members, of which the first is the default. There is at least one.
-	Members []AudioMember
-}
-
-// AudioMember is one rendition of an audio group.
-type AudioMember struct {
-	// Rendition with the media; it may be a member of several groups.
-	Rendition *Rendition
-	// Name that people choose it by, unique in the group and not empty, without quotes and control characters.
-	Name string
-	// Language as a BCP 47 tag; "" when it is not known.
-	Language string
-	// Channels it has; 0 when that is not known.
-	Channels int
-}
-
-// lists tells whether one of the variants has a rendition.
-func lists(variants []Variant, r *Rendition) bool {
-	for i := range variants {
-		v := &variants[i]
-		if v.Video == r {
-			return true
-		}
-		if v.Audio != nil && slices.ContainsFunc(v.Audio.Members, func(m AudioMember) bool { return m.Rendition == r }) {
-			return true
-		}
-	}
-	return false
-}
-
-// Changed is closed once a newer view can be loaded.
-func (v *View) Changed() <-chan struct{} { return v.changed }
-
-// Rendition returns a rendition by name; nil when there is none.
-func (v *View) Rendition(name string) *Rendition {
-	for _, r := range v.Renditions {
-		if r.Name == name {
-			return r
-		}
-	}
-	return nil
+	gen  atomic.Int64
+	copy atomic.Bool
+	// fresh tells that the variants were measured since the first one's rendition completed a segment; for the writer alone.
+	fresh bool
 }
 
 // NewPresentation makes an empty presentation.
@@ -118,9 +43,16 @@ func NewPresentation(stream string, s Settings) *Presentation {
 		s.Now = time.Now
 	}
 	p := &Presentation{Stream: stream, Settings: s}
-	p.view.Store(&View{changed: make(chan struct{})})
+	p.gen.Store(s.Gen)
+	p.view.Store(&View{Memo: new(Memo), changed: make(chan struct{})})
 	return p
 }
+
+// Gen is the generation of the origin at present: on a copy, the highest that was adopted or applied. It is for everyone.
+func (p *Presentation) Gen() int64 { return p.gen.Load() }
+
+// Copied tells that the presentation is a copy: another node's writer decides what comes. It is for everyone.
+func (p *Presentation) Copied() bool { return p.copy.Load() }
 
 // Load returns the present view, never nil.
 func (p *Presentation) Load() *View { return p.view.Load() }
@@ -129,7 +61,7 @@ func (p *Presentation) Load() *View { return p.view.Load() }
 func (p *Presentation) update(change func(*View)) {
 	old := p.view.Load()
 	v := *old
-	v.changed = make(chan struct{})
+	v.Memo, v.changed = new(Memo), make(chan struct{})
 	change(&v)
 	p.view.Store(&v)
 	close(old.changed)
@@ -137,10 +69,16 @@ func (p *Presentation) update(change func(*View)) {
 
 // AddRendition makes a rendition, whose first segment will have the number firstMSN.
 func (p *Presentation) AddRendition(name string, video bool, firstMSN int64) *Rendition {
+	r := newRendition(name, video, &Snapshot{NextMSN: firstMSN, Gen: p.Gen(), Independent: true})
+	p.update(func(v *View) { v.Renditions = append(slices.Clone(v.Renditions), r) })
+	return r
+}
+
+func newRendition(name string, video bool, s *Snapshot) *Rendition {
 	r := &Rendition{Name: name, Video: video}
 	r.inits.Store(&[]*Init{})
-	r.snap.Store(&Snapshot{rendition: r, NextMSN: firstMSN, Independent: true, changed: make(chan struct{})})
-	p.update(func(v *View) { v.Renditions = append(slices.Clone(v.Renditions), r) })
+	s.rendition, s.tail = r, &tail{changed: make(chan struct{})}
+	r.snap.Store(s)
 	return r
 }
 
@@ -152,9 +90,12 @@ func (p *Presentation) Unaligned(r *Rendition) {
 	p.publish(r, old, s)
 }
 
-// SetVariants says how the renditions go together. On those that are not, or no more, among the variants the others report
-// nothing.
+// SetVariants says how the renditions go together; it measures what they take. On those that are not, or no more, among the
+// variants the others report nothing.
 func (p *Presentation) SetVariants(variants []Variant) {
+	variants = slices.Clone(variants)
+	measure(variants)
+	p.fresh = false
 	p.update(func(v *View) { v.Variants = variants })
 	for _, r := range p.view.Load().Renditions {
 		old := r.snap.Load()
@@ -198,6 +139,9 @@ func (r *Rendition) forgetInits(s *Snapshot) {
 	for _, g := range s.Segments {
 		used[g.Init] = true
 	}
+	for _, g := range s.aside {
+		used[g.Init] = true
+	}
 	all := slices.DeleteFunc(slices.Clone(old), func(i *Init) bool { return !used[i] })
 	if len(all) < len(old) {
 		r.inits.Store(&all)
@@ -205,41 +149,26 @@ func (r *Rendition) forgetInits(s *Snapshot) {
 }
 
 // Append adds a part to a rendition. With begin, the part is the first of a new segment, of which begin gives Init, Wall,
-// Discontinuity and DiscontinuitySequence; the segment before is completed.
+// Discontinuity and DiscontinuitySequence; the segment before is completed. The part's Size is that of its Data.
 //
 // Where part.Data has capacity beyond its length, the next part's bytes may follow there in memory: Segment.Body then has
 // them in one piece.
 func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	old := r.snap.Load()
-	data := part.Data
-	part.Data = slices.Clip(data)
+	part.Size, part.Sum = len(part.Data), [32]byte{}
 	s := p.next(r, old)
+	s.Amended = 0
 	if part.Ranges != nil {
 		s.Ranges = part.Ranges
 	}
-	segments := old.Segments
 	if begin == nil {
-		g := *segments[len(segments)-1]
-		g.Parts = append(g.Parts, part)
-		g.Duration += part.Duration
-		g.Size += len(data)
-		g.body = joined(g.body, data)
-		segments = slices.Clone(segments)
-		segments[len(segments)-1] = &g
-		s.Segments = segments
+		s.extend(old.Segments, part)
 	} else {
-		if old.Open() != nil {
-			segments = completed(segments)
+		g := Segment{
+			Gen: s.Gen, MSN: old.NextMSN, Init: begin.Init, Start: old.End(), Wall: begin.Wall,
+			Discontinuity: begin.Discontinuity, DiscontinuitySequence: begin.DiscontinuitySequence,
 		}
-		g := *begin
-		g.Gen, g.MSN = p.Settings.Gen, old.NextMSN
-		g.Start = old.End()
-		g.Parts = append(make([]Part, 0, 16), part)
-		g.Duration, g.Size = part.Duration, len(data)
-		g.body = joined(nil, data)
-		g.Complete, g.removedAt = false, 0
-		s.Segments = append(slices.Clip(segments), &g)
-		s.NextMSN = g.MSN + 1
+		s.begin(old, &g, part)
 		if !part.Independent && !part.Gap {
 			s.Independent = false
 		}
@@ -249,6 +178,45 @@ func (p *Presentation) Append(r *Rendition, part Part, begin *Segment) {
 	if len(old.Segments) == 0 {
 		p.introduce(r)
 	}
+	if begin != nil && old.Open() != nil {
+		p.measured(r)
+	}
+}
+
+// extend adds a part to the last one of the given segments.
+func (s *Snapshot) extend(segments []*Segment, part Part) {
+	data := part.Data
+	part.Data = slices.Clip(data)
+	g := *segments[len(segments)-1]
+	g.body = g.bodyWith(&part, data)
+	g.Parts = append(g.Parts, part)
+	g.Duration += part.Duration
+	g.Size += part.Size
+	s.Segments = slices.Clone(segments)
+	s.Segments[len(segments)-1] = &g
+}
+
+// begin adds a segment, of its first part, to those of the snapshot before, of which the last is completed.
+func (s *Snapshot) begin(old *Snapshot, g *Segment, part Part) {
+	data := part.Data
+	part.Data = slices.Clip(data)
+	segments := old.Segments
+	if old.Open() != nil {
+		segments = completed(segments, s.Gen)
+	}
+	g.body = g.bodyWith(&part, data)
+	g.Parts = append(make([]Part, 0, 16), part)
+	g.Duration, g.Size = part.Duration, part.Size
+	s.Segments = append(slices.Clip(segments), g)
+	s.NextMSN = g.MSN + 1
+}
+
+// bodyWith returns the segment's body with one more part, whose data may have capacity beyond their length.
+func (g *Segment) bodyWith(part *Part, data []byte) [][]byte {
+	if part.Absent() || len(g.body) == 0 && g.Absent() {
+		return nil
+	}
+	return joined(g.body, data)
 }
 
 // SetRanges gives a rendition other date ranges without a part, when there may be no more parts.
@@ -286,11 +254,36 @@ func joined(pieces [][]byte, data []byte) [][]byte {
 	return append(slices.Clip(pieces), data)
 }
 
+// measured brings the variants' figures up to date when a rendition has completed a segment: once all that are listed have, or
+// when the first variant's has the next one while others stay behind. That is once a segment, since it wakes whoever waits for a
+// newer view.
+func (p *Presentation) measured(r *Rendition) {
+	v := p.view.Load()
+	if len(v.Variants) == 0 {
+		return
+	}
+	switch n := r.Load().whole(); {
+	case !slices.ContainsFunc(v.Renditions, func(o *Rendition) bool { return o.Load().whole() < n && lists(v.Variants, o) }):
+		p.fresh = true
+	case v.Variants[0].Video != r:
+		return
+	case p.fresh:
+		p.fresh = false
+		return
+	}
+	variants := slices.Clone(v.Variants)
+	if measure(variants) {
+		p.update(func(v *View) { v.Variants = variants })
+	}
+}
+
 // introduce lets the other renditions report on one that has just got its first part.
 func (p *Presentation) introduce(r *Rendition) {
 	for _, o := range p.view.Load().Renditions {
 		if old := o.snap.Load(); o != r && len(old.Segments) > 0 {
-			p.publish(o, old, p.next(o, old))
+			if s := p.next(o, old); len(s.Reports) != len(old.Reports) {
+				p.publish(o, old, s)
+			}
 		}
 	}
 }
@@ -302,17 +295,18 @@ func (p *Presentation) Complete(r *Rendition) {
 		return
 	}
 	s := p.next(r, old)
-	s.Segments = completed(old.Segments)
+	s.Segments = completed(old.Segments, s.Gen)
 	p.publish(r, old, s)
+	p.measured(r)
 }
 
-// End completes everything and closes the presentation.
+// End completes everything and closes the presentation. It may be called on a copy whose origin is gone for good.
 func (p *Presentation) End() {
 	for _, r := range p.view.Load().Renditions {
 		old := r.snap.Load()
 		s := p.next(r, old)
 		if old.Open() != nil {
-			s.Segments = completed(old.Segments)
+			s.Segments = completed(old.Segments, s.Gen)
 		}
 		s.Ended = true
 		p.publish(r, old, s)
@@ -320,11 +314,11 @@ func (p *Presentation) End() {
 	p.update(func(v *View) { v.Ended = true })
 }
 
-// completed returns the segments with the last one complete.
-func completed(segments []*Segment) []*Segment {
+// completed returns the segments with the last one completed by the origin of a generation.
+func completed(segments []*Segment, gen int64) []*Segment {
 	segments = slices.Clone(segments)
 	g := *segments[len(segments)-1]
-	g.Complete = true
+	g.Complete, g.Closed = true, gen
 	segments[len(segments)-1] = &g
 	return segments
 }
@@ -333,9 +327,11 @@ func completed(segments []*Segment) []*Segment {
 func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 	s := &Snapshot{
 		Segments: old.Segments, Listed: old.Listed, Independent: old.Independent, NextMSN: old.NextMSN, Ended: old.Ended,
-		Ranges: old.Ranges, rendition: r, changed: make(chan struct{}),
+		Ranges: old.Ranges, Amended: old.Amended, Gen: p.Gen(),
+		rendition: r, filled: old.filled, aside: old.aside, tail: &tail{changed: make(chan struct{})},
 	}
 	v := p.view.Load()
+	s.PartTarget = v.PartTarget
 	all := v.Renditions
 	if len(all) < 2 {
 		return s
@@ -352,40 +348,15 @@ func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 	return s
 }
 
+// publish makes s the successor of old.
 func (p *Presentation) publish(r *Rendition, old, s *Snapshot) {
 	s.At = p.Settings.Now()
+	if n := len(s.Segments); n > 0 && (len(old.Segments) == 0 || s.Segments[0] != old.Segments[0]) {
+		first := s.Segments[0].MSN
+		s.aside = slices.DeleteFunc(slices.Clone(s.aside), func(g *Segment) bool { return g.MSN < first })
+		r.forgetInits(s)
+	}
 	r.snap.Store(s)
+	old.next.Store(s)
 	close(old.changed)
-}
-
-// trim takes segments off the playlist once what follows them fills the window, and forgets those that have been off it
-// for as long as section 6.2.2 of rfc8216bis asks: the segment's own duration and that of the longest playlist that
-// listed it.
-func (p *Presentation) trim(s *Snapshot) {
-	dvr, end := FromDuration(p.Settings.DVR), s.End()
-	for s.Listed < len(s.Segments)-1 {
-		g := s.Segments[s.Listed]
-		if end-(g.Start+g.Duration) < dvr {
-			break
-		}
-		removed := *g
-		removed.removedAt = end
-		s.Segments = slices.Clone(s.Segments)
-		s.Segments[s.Listed] = &removed
-		s.Listed++
-	}
-	drop := 0
-	for drop < s.Listed {
-		g := s.Segments[drop]
-		longest := dvr + 3*Ticks(p.Settings.TargetDuration)*Rate
-		if end-g.removedAt < g.Duration+longest {
-			break
-		}
-		drop++
-	}
-	if drop > 0 {
-		s.Segments = slices.Clone(s.Segments[drop:])
-		s.Listed -= drop
-		s.rendition.forgetInits(s)
-	}
 }

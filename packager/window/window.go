@@ -5,11 +5,7 @@
 // the one it has loaded for as long as it likes. Bytes that were published are never changed.
 package window
 
-import (
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Ticks counts 1/90,000 s: the unit of every duration and time in a window.
 type Ticks = int64
@@ -33,8 +29,13 @@ type Init struct {
 
 // Part is a partial segment: one CMAF chunk. Immutable.
 type Part struct {
-	// Data is moof and mdat; nil for a gap.
+	// Data is moof and mdat; nil for a gap, and where the part is absent. Where it has capacity beyond its length when it is handed
+	// over, the next part's bytes may follow there in memory.
 	Data []byte
+	// Size of the media in bytes: that of Data where it is there. 0 for a gap.
+	Size int
+	// Sum is the media's SHA-256 where it is known: on copies always, zero on the origin.
+	Sum [32]byte
 	// Duration as announced.
 	Duration Ticks
 	// Independent tells that the part starts with a key frame.
@@ -43,13 +44,16 @@ type Part struct {
 	Gap bool
 	// ExpectCut tells that the next part is expected to begin a segment. It is for preload hints; it may be wrong.
 	ExpectCut bool
-	// Ranges are the date ranges from this part on; nil where they are as before it.
+	// Ranges are the date ranges from this part on; nil where they are as before it, and in the parts of a state that was adopted.
 	Ranges *RangeSet
 	// Lag is how much further than usual players should stay behind the end of the playlist from this part on, for the sake of
 	// renditions that come later than others: whole part targets; 0 where all come at once. With the part it goes wherever the
 	// log is copied to.
 	Lag Ticks
 }
+
+// Absent tells that the part has media, of which a copy does not have the bytes yet.
+func (p *Part) Absent() bool { return p.Data == nil && !p.Gap && p.Size > 0 }
 
 // DateRange is something that holds for a stretch of the presentation (rfc8216bis 4.4.5.1).
 type DateRange struct {
@@ -68,8 +72,12 @@ type RangeSet struct{ All []DateRange }
 // Segment is a media segment, or the one that is being made. A *Segment that a Snapshot points to does not change: the
 // one being made is copied for each part, sharing the parts before.
 type Segment struct {
-	// Gen is the generation of the stream's origin; with MSN it makes the segment's name.
+	// Gen is the generation of the stream's origin that made the parts; with MSN it makes their names.
 	Gen int64
+	// Closed is the generation of the origin that completed the segment; with MSN it makes the whole segment's name. 0 while it is
+	// not complete. It is another than Gen where an origin was lost in mid-segment: what the lost one may have given out under the
+	// segment's name could be longer.
+	Closed int64
 	// MSN is the media sequence number.
 	MSN int64
 	// Init that the segment's media needs.
@@ -86,21 +94,38 @@ type Segment struct {
 	Parts []Part
 	// Duration of all parts.
 	Duration Ticks
-	// Size of all parts in bytes.
+	// Size of all parts in bytes, absent ones too.
 	Size int
 	// Complete tells that no part will follow.
 	Complete bool
-	// body has the bytes of all parts, as few slices as they lie in memory.
+	// body has the bytes of all parts, as few slices as they lie in memory; nil while a part is absent.
 	body [][]byte
-	// RemovedAt is the rendition time at which the segment left the playlist; 0 while it is listed.
-	removedAt Ticks
+}
+
+// NameGen is the generation in the whole segment's name: once it is complete, that of the origin that completed it.
+func (s *Segment) NameGen() int64 {
+	if s.Closed != 0 {
+		return s.Closed
+	}
+	return s.Gen
 }
 
 // Independent tells whether decoding can start at the segment's start.
 func (s *Segment) Independent() bool { return len(s.Parts) > 0 && s.Parts[0].Independent }
 
-// Body returns the segment's bytes so far, in as few slices as they lie in memory. They are not to be changed.
+// Body returns the segment's bytes so far, in as few slices as they lie in memory. They are not to be changed. It is nil while
+// the segment is Absent.
 func (s *Segment) Body() [][]byte { return s.body }
+
+// Absent tells whether a copy does not have all of the segment's bytes yet.
+func (s *Segment) Absent() bool {
+	for i := range s.Parts {
+		if s.Parts[i].Absent() {
+			return true
+		}
+	}
+	return false
+}
 
 // Gap tells whether no part has media.
 func (s *Segment) Gap() bool {
@@ -124,166 +149,4 @@ type Report struct {
 	Rendition string
 	// Last part that the other rendition's playlist held when this one's was made.
 	Last Position
-}
-
-// Snapshot is a rendition's state after one append.
-type Snapshot struct {
-	// Segments are all segments that can be fetched, numbered without holes. The last one may be incomplete.
-	Segments []*Segment
-	// Listed is the index in Segments of the first one in the playlist.
-	Listed int
-	// Independent tells that every listed and past segment could be decoded from its start.
-	Independent bool
-	// Ranges are the date ranges; nil when there never were any.
-	Ranges *RangeSet
-	// Amended is how often the snapshot changed since the last part, in Ranges or in what it reports on.
-	Amended int
-	// Reports on the other renditions: those that the presentation's variants have, once there are variants.
-	Reports []Report
-	// Ended tells that nothing will follow.
-	Ended bool
-	// NextMSN is the number of the next segment once the last one is complete.
-	NextMSN int64
-	// At is when the snapshot was published.
-	At time.Time
-
-	// Memo keeps what readers compute from the snapshot, once for all of them.
-	Memo [MemoSlots]Memo
-
-	rendition *Rendition
-	changed   chan struct{} // closed when a newer snapshot is published
-}
-
-// MemoSlots is how many things readers may keep with a snapshot.
-const MemoSlots = 4
-
-// Memo is computed at most once.
-type Memo struct {
-	once  sync.Once
-	value any
-}
-
-// Get returns the memo's value, computing it if nobody has.
-func (m *Memo) Get(compute func() any) any {
-	m.once.Do(func() { m.value = compute() })
-	return m.value
-}
-
-// Changed is closed once a newer snapshot can be loaded.
-func (s *Snapshot) Changed() <-chan struct{} { return s.changed }
-
-// Rendition that the snapshot is of.
-func (s *Snapshot) Rendition() *Rendition { return s.rendition }
-
-// Open returns the segment being made; nil when there is none yet.
-func (s *Snapshot) Open() *Segment {
-	if n := len(s.Segments); n > 0 && !s.Segments[n-1].Complete {
-		return s.Segments[n-1]
-	}
-	return nil
-}
-
-// Segment returns a fetchable segment by number; nil when there is none.
-func (s *Snapshot) Segment(msn int64) *Segment {
-	if len(s.Segments) == 0 {
-		return nil
-	}
-	i := msn - s.Segments[0].MSN
-	if i < 0 || i >= int64(len(s.Segments)) {
-		return nil
-	}
-	return s.Segments[i]
-}
-
-// Last returns the position of the last part; false while there is none.
-func (s *Snapshot) Last() (Position, bool) {
-	if len(s.Segments) == 0 {
-		return Position{}, false
-	}
-	g := s.Segments[len(s.Segments)-1]
-	return Position{MSN: g.MSN, Part: len(g.Parts) - 1}, true
-}
-
-// Lag is the last part's.
-func (s *Snapshot) Lag() Ticks {
-	if len(s.Segments) == 0 {
-		return 0
-	}
-	g := s.Segments[len(s.Segments)-1]
-	return g.Parts[len(g.Parts)-1].Lag
-}
-
-// Next returns the position that the next part is expected to have.
-func (s *Snapshot) Next() Position {
-	if g := s.Open(); g != nil && !g.Parts[len(g.Parts)-1].ExpectCut {
-		return Position{MSN: g.MSN, Part: len(g.Parts)}
-	}
-	return Position{MSN: s.NextMSN}
-}
-
-// Has tells whether a playlist of this snapshot holds p, or something later (section 6.2.5.2 of rfc8216bis: a request for
-// a part beyond a segment's last is one for the first part of the next).
-func (s *Snapshot) Has(p Position) bool {
-	last, ok := s.Last()
-	if !ok {
-		return false
-	}
-	if last.MSN != p.MSN {
-		return last.MSN > p.MSN
-	}
-	if s.Open() == nil {
-		return p.Part < 0 || p.Part <= last.Part
-	}
-	return p.Part >= 0 && p.Part <= last.Part
-}
-
-// Part returns one part; false when it is not, or not any more, or not yet there.
-func (s *Snapshot) Part(p Position) (Part, bool) {
-	g := s.Segment(p.MSN)
-	if g == nil || p.Part < 0 || p.Part >= len(g.Parts) {
-		return Part{}, false
-	}
-	return g.Parts[p.Part], true
-}
-
-// Bytes is how much media the snapshot keeps in memory.
-func (s *Snapshot) Bytes() int {
-	n := 0
-	for _, g := range s.Segments {
-		n += g.Size
-	}
-	return n
-}
-
-// End is the announced time at which the last part ends.
-func (s *Snapshot) End() Ticks {
-	if len(s.Segments) == 0 {
-		return 0
-	}
-	g := s.Segments[len(s.Segments)-1]
-	return g.Start + g.Duration
-}
-
-// Rendition is one media playlist's worth of a presentation.
-type Rendition struct {
-	// Name is its element in URIs.
-	Name string
-	// Video tells video from audio.
-	Video bool
-
-	snap  atomic.Pointer[Snapshot]
-	inits atomic.Pointer[[]*Init]
-}
-
-// Load returns the present snapshot, never nil.
-func (r *Rendition) Load() *Snapshot { return r.snap.Load() }
-
-// Init returns an initialisation section by name; nil when the rendition has none such.
-func (r *Rendition) Init(name string) *Init {
-	for _, i := range *r.inits.Load() {
-		if i.Name == name {
-			return i
-		}
-	}
-	return nil
 }

@@ -1,0 +1,475 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pushcart/packager/window"
+	"pushcart/relay/wire"
+)
+
+// pace are the times of a Manager.
+type pace struct {
+	// silence of a log after which its connection counts as dead.
+	silence time.Duration
+	// dial bounds a connection's making, and the wait for the answer to a request.
+	dial time.Duration
+	// await bounds how long a peer's request waits for a copy to begin.
+	await time.Duration
+	// grace is what a node in between has for following the stream to its new origin.
+	grace time.Duration
+	// chase is how long a better source may need to catch up with what is published, before it counts as none.
+	chase time.Duration
+	// stall is how long a source may bring nothing while other nodes are further, before it is left.
+	stall time.Duration
+	// calm is how long a source is kept at least, before a better one takes its place.
+	calm time.Duration
+	// vanish is how long a stream has to be gone from a directory that is well, before its show counts as over.
+	vanish time.Duration
+	// gather bounds what a takeover waits for others' logs.
+	gather time.Duration
+	// tick is how often a copy looks whether it is still wanted, where Settings.Idle is not shorter.
+	tick time.Duration
+}
+
+var usualPace = pace{
+	silence: 2500 * time.Millisecond, dial: dialTimeout, await: 2 * time.Second, grace: 1500 * time.Millisecond, chase: 3 * time.Second,
+	stall: 2 * time.Second, calm: time.Second, vanish: 5 * time.Second, gather: time.Second, tick: time.Second,
+}
+
+// Why a copy ended.
+var (
+	errIdle      = errors.New("nobody watches or copies it")
+	errForbidden = errors.New("this region may not have it any more")
+	errEnded     = errors.New("the show is over")
+	errTaken     = errors.New("this node becomes its origin")
+	errStopped   = errors.New("the node stops")
+)
+
+// copied is a stream that is copied.
+type copied struct {
+	m      *Manager
+	stream string
+	t      *target
+	sink   CardSink // may be nil
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when run has returned
+	asked  atomic.Int64  // when somebody last asked for it, in ns of Unix time
+	began  time.Time
+
+	mu      sync.Mutex // guards what follows, which run writes
+	from    string     // node that is copied from; "" is none
+	trying  string     // node that is called
+	lastErr string
+	moves   int
+	added   *window.Presentation // that Added was called with
+
+	// For run's goroutine.
+	entry     Entry  // as last heard
+	before    string // the last origin but this node
+	penalties penalties
+	heard     map[string]Peer // nodes that were there when the directory was well
+	redirect  string          // node that a full one has sent us to
+	graceEnd  time.Time
+	movedAt   time.Time
+	goneSince time.Time
+	reached   window.Position // of the leading rendition's last part, and since when
+	reachedAt time.Time
+}
+
+// lockedSink lets the links of a copy use one sink.
+type lockedSink struct {
+	mu sync.Mutex
+	to CardSink
+}
+
+func (s *lockedSink) Keys(jwks string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to.Keys(jwks)
+}
+
+func (s *lockedSink) Card(c wire.Card) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to.Card(c)
+}
+
+func (s *lockedSink) Desk(snapshot []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to.Desk(snapshot)
+}
+
+func (s *lockedSink) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to.Close()
+}
+
+// run copies until the copy is not wanted any more, and tells why.
+func (c *copied) run() error {
+	var now, next *link // what is copied over, and what is to take its place
+	defer func() {
+		for _, l := range []*link{now, next} {
+			if l != nil {
+				l.stop()
+			}
+		}
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	established := false // now has been ready
+	var nextSince time.Time
+	for {
+		changed := c.m.opt.Directory.Changed()
+		_, _, ended, told := c.t.presentation()
+		if ended {
+			return errEnded
+		}
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
+		if !c.wanted() {
+			return errIdle
+		}
+		clock := time.Now()
+		before := c.entry
+		known := c.lookup()
+		if known && !permitted(c.entry, c.m.self.Region) {
+			return errForbidden
+		}
+		if c.outdated(now, before, clock) {
+			now.stop()
+			now, established = nil, false
+		}
+		if next != nil && next.floor < c.entry.Gen {
+			next.stop()
+			next = nil
+		}
+		names := c.candidates()
+		best, wait := c.penalties.choose(names, clock)
+		if now != nil && best == now.peer.Name && closed(now.unfit) {
+			// It is left as soon as there is another; it is not asked again before.
+			best, wait = c.penalties.choose(slices.DeleteFunc(names, func(name string) bool { return name == now.peer.Name }), clock)
+		}
+		switch {
+		case c.entry.Origin == c.m.self.Name:
+			// TakeOver is on its way. What comes meanwhile is welcome.
+		case now == nil && next != nil:
+			now, next, established = next, nil, false
+			c.note(now, moveFailed)
+		case now == nil && best != "":
+			now, established = c.link(best), false
+			reason := moveFailed
+			switch {
+			case c.entry.Gen != before.Gen && before.Gen != 0:
+				reason = moveOrigin
+			case c.movedAt.IsZero():
+				reason = moveFirst
+			}
+			c.note(now, reason)
+		case now != nil && next == nil && established && c.better(names, best, now) && clock.Sub(c.movedAt) >= c.m.pace.calm:
+			next, nextSince = c.link(best), clock
+		}
+		if next != nil && clock.Sub(nextSince) >= c.m.pace.chase {
+			c.penalties.failed(next.peer.Name, clock, rand.Float64())
+			next.stop()
+			next = nil
+		}
+		if now != nil && c.stalled(now, clock) {
+			now.stop()
+			c.lost(now.peer.Name, fail(failStalled, "nothing comes from it, and other nodes are further"))
+			now, established = nil, false
+			continue
+		}
+		if c.vanished(known || established, clock) {
+			c.t.end()
+			continue
+		}
+
+		pauses := []time.Duration{c.tick()}
+		if best == "" {
+			pauses = append(pauses, wait)
+		}
+		if !c.graceEnd.IsZero() {
+			pauses = append(pauses, c.graceEnd.Sub(clock))
+		}
+		if next != nil {
+			pauses = append(pauses, nextSince.Add(c.m.pace.chase).Sub(clock))
+		}
+		timer.Reset(max(slices.Min(pauses), time.Millisecond))
+		var nowDone, nowReady, nowUnfit, nextDone, nextReady <-chan struct{}
+		if now != nil {
+			if nowDone = now.done; !established {
+				nowReady = now.ready
+			}
+			if !closed(now.unfit) {
+				nowUnfit = now.unfit
+			}
+		}
+		if next != nil {
+			nextDone, nextReady = next.done, next.ready
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-changed:
+		case <-told:
+		case <-nowUnfit:
+		case <-timer.C:
+		case <-nowReady:
+			established = true
+			delete(c.penalties, now.peer.Name)
+			c.established(now)
+		case <-nextReady:
+			now.stop()
+			now, next, established = next, nil, true
+			delete(c.penalties, now.peer.Name)
+			c.note(now, moveBetter)
+			c.established(now)
+		case <-nowDone:
+			c.failed(now)
+			now, established = nil, false
+		case <-nextDone:
+			c.failed(next)
+			next = nil
+		}
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// lookup brings the entry up to date; false when the directory has none at present.
+func (c *copied) lookup() bool {
+	e, ok := c.m.opt.Directory.Lookup(c.stream)
+	if !ok || e.Gen < c.entry.Gen {
+		return ok
+	}
+	if e.Gen > c.entry.Gen {
+		clear(c.penalties)
+		c.redirect = ""
+	}
+	c.entry = e
+	if e.Origin != c.m.self.Name {
+		c.before = e.Origin
+	}
+	return true
+}
+
+// outdated tells whether the present link has to be cut, because the stream has another origin. A node in between has a moment
+// to follow.
+func (c *copied) outdated(now *link, before Entry, clock time.Time) bool {
+	if now == nil {
+		c.graceEnd = time.Time{}
+		return false
+	}
+	if c.entry.Gen > before.Gen && before.Gen != 0 && c.entry.Origin != c.m.self.Name {
+		if now.peer.Name == before.Origin && c.entry.Origin != before.Origin {
+			c.graceEnd = time.Time{}
+			return true
+		}
+		c.graceEnd = clock.Add(c.m.pace.grace)
+	}
+	if c.graceEnd.IsZero() {
+		return false
+	}
+	if c.t.gen() >= c.entry.Gen {
+		c.graceEnd = time.Time{}
+	} else if !clock.Before(c.graceEnd) {
+		c.graceEnd = time.Time{}
+		c.penalties.failed(now.peer.Name, clock, rand.Float64())
+		return true
+	}
+	return false
+}
+
+// candidates are the nodes to copy from, the best first.
+func (c *copied) candidates() []string {
+	if healthy, _ := c.m.opt.Directory.Healthy(); healthy {
+		clear(c.heard)
+	}
+	for _, p := range c.m.opt.Directory.Peers() {
+		c.heard[p.Name] = p
+	}
+	peers := make([]Peer, 0, len(c.heard))
+	for _, p := range c.heard {
+		peers = append(peers, p)
+	}
+	slices.SortFunc(peers, func(a, b Peer) int { return index(a.Name > b.Name) - index(a.Name < b.Name) })
+	names := sources(c.m.self, peers, c.entry, c.m.reachable)
+	p, ok := c.heard[c.redirect]
+	if !ok || !permitted(c.entry, p.Region) || !c.m.reachable(p) || p.Name == c.m.self.Name || slices.Contains(names, p.Name) {
+		return names
+	}
+	at := len(names)
+	if origin := slices.Index(names, c.entry.Origin); origin >= 0 && p.Region == c.m.self.Region {
+		at = origin // it saves the way to the origin's region
+	}
+	return slices.Insert(names, at, p.Name)
+}
+
+// better tells whether the best node is a better one than that which is copied from.
+func (c *copied) better(names []string, best string, now *link) bool {
+	if best == "" || best == now.peer.Name {
+		return false
+	}
+	if closed(now.unfit) {
+		return true
+	}
+	present := slices.Index(names, now.peer.Name)
+	return present < 0 || slices.Index(names, best) < present
+}
+
+// link begins to copy from a node.
+func (c *copied) link(name string) *link {
+	l := &link{
+		m: c.m, t: c.t, peer: c.heard[name], entry: c.entry, floor: c.entry.Gen, sink: c.sink,
+		replaced: func(p *window.Presentation) { c.m.keep(c.stream, p, nil) },
+		viewed:   c.viewed,
+	}
+	c.mu.Lock()
+	c.trying = name
+	c.mu.Unlock()
+	l.start(c.ctx)
+	return l
+}
+
+// viewed shows a presentation to viewers, once it is known what it consists of.
+func (c *copied) viewed(p *window.Presentation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.added != p {
+		c.added = p
+		c.m.opt.Added(p)
+	}
+}
+
+// note remembers and counts a move to another node.
+func (c *copied) note(l *link, reason string) {
+	c.movedAt = time.Now()
+	c.m.metrics.moves.WithLabelValues(reason).Inc()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from = l.peer.Name
+	c.moves++
+	if reason != moveFirst {
+		c.m.opt.Log.Info("a stream is copied from another node", "stream", c.stream, "node", l.peer.Name, "reason", reason)
+	}
+}
+
+// established notes that all renditions come.
+func (c *copied) established(l *link) {
+	c.redirect = ""
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.trying != "" && c.moves == 1 && c.lastErr == ""
+	c.from, c.trying, c.lastErr = l.peer.Name, "", ""
+	if first {
+		c.m.metrics.first.Observe(c.m.opt.Now().Sub(c.began).Seconds())
+		c.m.opt.Log.Info("a stream is copied", "stream", c.stream, "node", l.peer.Name)
+	}
+}
+
+// failed notes that a link has ended.
+func (c *copied) failed(l *link) {
+	if l.err != nil && !errors.Is(l.err, errGiven) {
+		c.lost(l.peer.Name, l.err)
+	}
+}
+
+// lost leaves a node alone for a while.
+func (c *copied) lost(node string, err error) {
+	var f *failure
+	if errors.As(err, &f) && f.node != "" {
+		c.redirect = f.node
+		delete(c.penalties, f.node)
+	}
+	reason := reasonOf(err)
+	c.m.metrics.failures.WithLabelValues(reason).Inc()
+	c.penalties.failed(node, time.Now(), rand.Float64())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.from == node {
+		c.from = ""
+	}
+	if text := node + ": " + err.Error(); c.lastErr != text {
+		c.lastErr = text
+		c.m.opt.Log.Warn("a stream cannot be copied from a node", "stream", c.stream, "node", node, "reason", reason, "error", err)
+	}
+}
+
+// stalled tells whether a node has brought nothing for a while that others have: its own way to the origin may be lost, and it
+// answers all the same.
+func (c *copied) stalled(now *link, clock time.Time) bool {
+	c.t.mu.Lock()
+	at, _ := leading(c.t.p)
+	c.t.mu.Unlock()
+	if at != c.reached || c.reachedAt.Before(c.movedAt) {
+		c.reached, c.reachedAt = at, clock
+		return false
+	}
+	if clock.Sub(c.reachedAt) < c.m.pace.stall {
+		return false
+	}
+	for _, p := range c.heard {
+		for _, h := range p.Streams {
+			if h.Stream == c.stream && p.Name != now.peer.Name && h.Gen >= c.entry.Gen && sooner(at, window.Position{MSN: h.MSN, Part: h.Part}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// tick is how often it is looked whether the copy is wanted.
+func (c *copied) tick() time.Duration {
+	return min(c.m.pace.tick, c.m.settings().Idle/4)
+}
+
+// wanted tells whether somebody watches or copies the stream, or did lately, or it is to be kept warm.
+func (c *copied) wanted() bool {
+	s := c.m.settings()
+	if e, ok := c.m.opt.Directory.Lookup(c.stream); ok && s.prefetched(c.stream) && e.Origin != c.m.self.Name {
+		return true
+	}
+	now := c.m.opt.Now()
+	if now.Sub(time.Unix(0, c.asked.Load())) < s.Idle {
+		return true
+	}
+	if c.m.opt.Viewers != nil && c.m.opt.Viewers(c.stream) > 0 || c.m.opt.Peers != nil && c.m.opt.Peers(c.stream) > 0 {
+		c.asked.Store(now.UnixNano())
+		return true
+	}
+	return false
+}
+
+// vanished tells whether the stream's origin is gone for good: the directory, which is well, has not had an entry for a while,
+// and no node gives the stream. there tells that one of the two is.
+func (c *copied) vanished(there bool, clock time.Time) bool {
+	healthy, _ := c.m.opt.Directory.Healthy()
+	if there || !healthy {
+		c.goneSince = time.Time{}
+		return false
+	}
+	if c.goneSince.IsZero() {
+		c.goneSince = clock
+	}
+	if clock.Sub(c.goneSince) < c.m.pace.vanish {
+		return false
+	}
+	c.goneSince = time.Time{}
+	return true
+}
