@@ -3,6 +3,8 @@ package node
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -11,6 +13,7 @@ import (
 	"pushcart/overlay/api"
 	"pushcart/packager/hls"
 	"pushcart/packager/ladder"
+	"pushcart/relay"
 )
 
 // streams tells the API about streams.
@@ -20,6 +23,7 @@ type streams struct {
 	cards    func(name string) *overlay.View
 	now      func() time.Time
 	ladders  *ladder.Manager // nil where that is off
+	cluster  *cluster        // nil on a node by itself
 }
 
 // list describes all streams, by name.
@@ -28,16 +32,48 @@ func (l *streams) list() []api.Stream {
 	for _, s := range l.hub.List() {
 		out = append(out, l.describe(s))
 	}
+	if l.cluster != nil {
+		for _, s := range l.cluster.manager.Copies() {
+			if !slices.ContainsFunc(out, func(o api.Stream) bool { return o.Name == s.Stream }) {
+				out = append(out, l.copied(s))
+			}
+		}
+		slices.SortFunc(out, func(a, b api.Stream) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return out
+}
+
+// copied describes a stream of another node.
+func (l *streams) copied(s relay.Status) api.Stream {
+	now := l.now()
+	out := api.Stream{
+		Name: s.Stream, State: "copied", StartedAt: s.Began, UptimeSeconds: round(now.Sub(s.Began).Seconds(), 10),
+		Playlist: "/live/" + s.Stream + "/index.m3u8", Watch: "/watch/" + s.Stream, Protocol: "relay",
+		CopiedFrom: s.From, LagSeconds: round(s.Lag.Seconds(), 1000), Viewers: l.registry.Viewers(s.Stream, now),
+		Drops: map[string]uint64{}, Tracks: []api.Track{}, Advice: []string{},
+	}
+	if len(s.Path) > 0 {
+		out.Origin = s.Path[0]
+	}
+	if s.Error != "" {
+		out.Advice = append(out.Advice, "It cannot be copied at this moment, and is tried again; the node's log tells why.") // addresses are nobody's business
+	}
 	return out
 }
 
 // one describes a stream; false when there is none of the name.
 func (l *streams) one(name string) (api.Stream, bool) {
-	s := l.hub.Get(name)
-	if s == nil {
-		return api.Stream{}, false
+	if s := l.hub.Get(name); s != nil {
+		return l.describe(s), true
 	}
-	return l.describe(s), true
+	if l.cluster != nil {
+		for _, s := range l.cluster.manager.Copies() {
+			if s.Stream == name {
+				return l.copied(s), true
+			}
+		}
+	}
+	return api.Stream{}, false
 }
 
 func (l *streams) describe(s *stream.Stream) api.Stream {
@@ -49,6 +85,9 @@ func (l *streams) describe(s *stream.Stream) api.Stream {
 		Protocol: in.Protocol, Agent: in.Agent, Reconnects: in.Reconnects,
 		Viewers: l.registry.Viewers(in.Name, now),
 		Drops:   in.Drops, Tracks: []api.Track{}, Advice: in.Advice(now),
+	}
+	if l.cluster != nil {
+		out.Origin = l.cluster.trust.Identity().Name
 	}
 	// A live stream has its desk, unless the data folder is of no use.
 	if v := l.cards(in.Name); v != nil {

@@ -93,7 +93,7 @@ func (n *Node) document(stream, card string, rev int64) (overlay.Document, bool)
 
 // cardAPI makes the HTTP side of cards and streams.
 func (n *Node) cardAPI() *api.API {
-	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now, ladders: n.ladders}
+	s := &streams{hub: n.hub, registry: n.registry, cards: n.desks.Peek, now: time.Now, ladders: n.ladders, cluster: n.cluster}
 	opt := api.Options{
 		Desk: func(name string) (api.Desk, error) {
 			if n.cluster != nil {

@@ -32,10 +32,11 @@ type cluster struct {
 	pusher     *relay.Pusher // nil where all nodes can reach this one
 	congestion *relay.Congestion
 
-	spread *spread
-	router *route.Router
-	view   route.ClusterOptions
-	meter  meter
+	spread  *spread
+	router  *route.Router
+	view    route.ClusterOptions
+	meter   meter
+	posters *posters
 
 	mu     sync.Mutex // guards what follows
 	claims map[string]*claim
@@ -71,6 +72,7 @@ func (c *cluster) open(cfg *config.Config) error {
 	}
 	c.openRelay(cfg)
 	c.openRouting()
+	c.posters = newPosters(c)
 	c.n.services = append(c.n.services, service{
 		name: "relay", address: l.Addr(), close: func() error { c.directory.Close(); return l.Close() },
 		serve: func(ctx context.Context) error { return c.serve(ctx, l) },
@@ -225,7 +227,7 @@ func (c *cluster) serve(ctx context.Context, l net.Listener) error {
 		running.Go(func() { c.pusher.Run(inner) })
 	}
 	s := &http.Server{
-		Handler: c.server, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: c.relayHandler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(c.n.log.Handler(), slog.LevelDebug), Protocols: onlyHTTP1(),
 	}
 	done := make(chan error, 1)
@@ -241,6 +243,7 @@ func (c *cluster) serve(ctx context.Context, l net.Listener) error {
 	}
 	stop()
 	running.Wait()
+	c.posters.client.CloseIdleConnections()
 	c.reverse.Close()
 	c.directory.Close()
 	return err

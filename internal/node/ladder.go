@@ -84,10 +84,13 @@ func (n *Node) deliverable(c stream.Codec) bool {
 
 // poster is a stream's newest poster.
 func (n *Node) poster(ctx context.Context, name string) (jpeg []byte, at time.Time, ok bool) {
-	if n.ladders == nil {
-		return nil, time.Time{}, false
+	if n.ladders != nil && n.hub.Get(name) != nil {
+		return n.ladders.Poster(ctx, name)
 	}
-	return n.ladders.Poster(ctx, name)
+	if n.cluster != nil {
+		return n.cluster.posters.get(ctx, name)
+	}
+	return nil, time.Time{}, false
 }
 
 // LadderCommand is what a node with the given settings would call for a source such as "h264 1280x720 30fps aac". It tries

@@ -189,7 +189,7 @@ func (k copiedCards) Keys(jwks string) {
 // Card implements relay.CardSink.
 func (k copiedCards) Card(w wire.Card) {
 	if err := k.c.n.copies.Put(k.stream, w.Epoch, w.ID, w.Rev, w.Document, w.Shown); err != nil {
-		k.c.n.log.Warn("a card of a copied stream is not taken", "stream", k.stream, "card", w.ID, "error", err)
+		k.c.n.log.Debug("a card of a copied stream is not taken", "stream", k.stream, "card", w.ID, "error", err)
 		return
 	}
 	k.c.spread.of(k.stream).change(func(s *relay.CardsState) { s.Cards = withCard(s.Cards, w) })
@@ -222,6 +222,7 @@ func (k copiedCards) Desk(snapshot []byte) {
 
 // Close implements relay.CardSink.
 func (k copiedCards) Close() {
+	k.c.posters.forget(k.stream)
 	if _, mine := k.c.generation(k.stream); !mine {
 		k.c.spread.forget(k.stream)
 		k.c.n.copies.Drop(k.stream)

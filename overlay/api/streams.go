@@ -9,8 +9,13 @@ import (
 // Stream is one stream as the API shows it.
 type Stream struct {
 	Name string `json:"name"`
-	// State is "live" or "waiting".
-	State           string     `json:"state"`
+	// State is "live" or "waiting", or "copied" of a stream whose origin is another node.
+	State string `json:"state"`
+	// Origin is the node that the stream is of; "" without a cluster. Of a copied one CopiedFrom is the node that this one has it
+	// from, and LagSeconds how much later than there its last part came.
+	Origin          string     `json:"origin,omitempty"`
+	CopiedFrom      string     `json:"copied_from,omitempty"`
+	LagSeconds      float64    `json:"lag_seconds,omitempty"`
 	Playlist        string     `json:"playlist"`
 	Watch           string     `json:"watch"`
 	StartedAt       time.Time  `json:"started_at"`
