@@ -123,7 +123,7 @@ func (n *Node) cardAPI() *api.API {
 	}
 	a := api.New(opt)
 	if n.cluster != nil {
-		n.cluster.directory.Handle(a.Tunnel())
+		n.cluster.directory.Handle(n.cluster.carried(a.Tunnel()))
 	}
 	return a
 }

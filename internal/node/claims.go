@@ -3,13 +3,18 @@ package node
 import (
 	"context"
 	"errors"
+	"hash/maphash"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"pushcart/ingest"
+	"pushcart/internal/auth"
 	"pushcart/internal/stream"
+	"pushcart/overlay"
 	"pushcart/packager"
 	"pushcart/packager/window"
 	"pushcart/relay"
@@ -32,16 +37,27 @@ const cardsTime = time.Second
 
 // claim makes this node the origin of a stream for a publisher that has come, and brings here what the others have of it.
 func (c *cluster) claim(ctx context.Context, name, credential string, standby bool) (release func(), err error) {
-	asked := relay.Claim{Stream: name, Credential: credential, Standby: standby, Regions: c.n.cfg.Load().RegionsOf(name)}
-	entry, err := c.directory.Claim(ctx, asked)
+	one := &c.claiming[maphash.String(c.seed, name)%uint64(len(c.claiming))]
+	one.Lock() // two publishers of one stream, one after the other
+	defer one.Unlock()
+	return c.claimOne(ctx, name, credential, standby)
+}
+
+func (c *cluster) claimOne(ctx context.Context, name, credential string, standby bool) (release func(), err error) {
+	before := c.home(name)
+	wanted := relay.Claim{Stream: name, Credential: credential, Standby: standby, Regions: c.n.cfg.Load().RegionsOf(name)}
+	entry, err := c.directory.Claim(ctx, wanted)
 	switch {
 	case errors.Is(err, relay.ErrStandby):
 		return nil, ingest.ErrStandby
 	case errors.Is(err, relay.ErrTaken):
 		return nil, ingest.RefuseTaken(name)
+	case errors.Is(err, relay.ErrUnreachable) && standby && c.known(name):
+		// The one that it stands by for may be well on the other side, and must not be fenced off when the network heals.
+		return nil, ingest.ErrStandby
 	case errors.Is(err, relay.ErrUnreachable):
 		// The show goes on: a generation above all that is known holds until the directory can be asked.
-		entry = c.directory.Assert(asked)
+		entry = c.directory.Assert(wanted)
 		c.n.log.Warn("the directory cannot be reached: the stream begins without its word for it, and asks again", "stream", name, "gen", entry.Gen)
 	case err != nil:
 		return nil, err
@@ -54,26 +70,35 @@ func (c *cluster) claim(ctx context.Context, name, credential string, standby bo
 	}
 	one := &claim{entry: entry}
 	desk := c.spread.of(name) // the copy's, which ends
+	asked := make(chan []byte, 1)
+	go func() { asked <- c.askDesk(ctx, name, before, entry.Gen) }()
 	if one.copied, err = c.manager.TakeOver(ctx, name, entry); err != nil {
 		c.n.log.Warn("other nodes have more of the stream than could be fetched: it goes on with what is here", "stream", name, "error", err)
 	}
-	c.bringCards(ctx, name, desk.Snapshot().Desk)
+	c.bringCards(ctx, name, desk.Snapshot().Desk, <-asked)
 	c.mu.Lock()
 	c.claims[name] = one
+	delete(c.moved, name)
 	c.mu.Unlock()
 	c.spread.changed(name)
 	return func() { c.release(name, entry.Gen) }, nil
 }
 
-// bringCards has the stream's desk go on with what the last origin's was: as the directory has it, or a copy that is here.
-func (c *cluster) bringCards(ctx context.Context, name string, copied []byte) {
+// known tells whether the directory knows a stream, as far as this node has heard.
+func (c *cluster) known(name string) bool {
+	_, ok := c.directory.Lookup(name)
+	return ok
+}
+
+// bringCards has the stream's desk go on with what the last origin's was: as the directory has it, or others.
+func (c *cluster) bringCards(ctx context.Context, name string, others ...[]byte) {
 	ctx, cancel := context.WithTimeout(ctx, cardsTime)
 	defer cancel()
 	latest, err := c.directory.Cards(ctx, name)
 	if err != nil && !errors.Is(err, directory.ErrNoCards) {
 		c.n.log.Warn("the directory did not give the stream's cards: those that this node knows of go on", "stream", name, "error", err)
 	}
-	for _, snapshot := range [][]byte{latest, copied} {
+	for _, snapshot := range append(others, latest) {
 		if len(snapshot) == 0 {
 			continue
 		}
@@ -150,7 +175,7 @@ func (c *cluster) superseded(name string, gen int64) {
 	one := c.claims[name]
 	if one == nil || one.entry.Gen >= gen {
 		c.mu.Unlock()
-		return
+		return // it has gone over already
 	}
 	delete(c.claims, name)
 	c.mu.Unlock()
@@ -198,9 +223,82 @@ func (c *cluster) leave() {
 	}
 }
 
+// deskPath is where nodes ask one another for the cards of a stream that moves, over the directory.
+const deskPath = "/relay/desk/"
+
+// mostMoved is the largest state of a desk, as it moves.
+const mostMoved = overlay.MostSnapshot
+
+// askDesk has the node that had a stream's cards give them up, since this one has the stream now. It returns their state; nil where
+// it is not to be had, as of a node that is gone: what the directory has goes on then.
+func (c *cluster) askDesk(ctx context.Context, name, node string, gen int64) []byte {
+	if node == c.trust.Identity().Name || !slices.ContainsFunc(c.directory.Peers(), func(p relay.Peer) bool { return p.Name == node }) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, cardsTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+node+deskPath+name+"?gen="+strconv.FormatInt(gen, 10), nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := c.directory.Transport(node).RoundTrip(r)
+	if err != nil {
+		c.n.log.Debug("the last node of a stream did not give its cards", "stream", name, "node", node, "error", err)
+		return nil
+	}
+	defer resp.Body.Close()
+	desk, err := io.ReadAll(io.LimitReader(resp.Body, mostMoved+1))
+	if err != nil || resp.StatusCode != http.StatusOK || len(desk) > mostMoved {
+		return nil
+	}
+	return desk
+}
+
+// giveDesk answers a node that has a stream now. What is asked of the stream's cards from now on goes there.
+func (c *cluster) giveDesk(w http.ResponseWriter, r *http.Request) {
+	name, to := r.PathValue("name"), r.Header.Get("Pushcart-Carried")
+	gen, err := strconv.ParseInt(r.URL.Query().Get("gen"), 10, 64)
+	if err != nil || auth.ValidName(name) != nil || to == "" {
+		http.Error(w, "ask for the desk of a stream with the generation of your claim", http.StatusBadRequest)
+		return
+	}
+	if own, mine := c.generation(name); mine && own >= gen {
+		http.Error(w, "this node has the stream, with a generation that is not lower", http.StatusConflict)
+		return
+	}
+	c.mu.Lock()
+	maps.DeleteFunc(c.moved, func(_ string, m movedTo) bool { return time.Since(m.at) > movedFor })
+	c.moved[name] = movedTo{to, time.Now()}
+	c.mu.Unlock()
+	c.superseded(name, gen)
+	desk, ok := c.n.desks.Export(name)
+	if !ok {
+		http.Error(w, "this node has no cards of the stream", http.StatusNotFound)
+		return
+	}
+	// A node that goes away is no fault of ours.
+	_, _ = w.Write(desk)
+}
+
+// movedTo is where a stream has gone that was here, until the directory tells so too.
+type movedTo struct {
+	node string
+	at   time.Time
+}
+
+// movedFor is how long that may take.
+const movedFor = 10 * time.Second
+
 // home is the node that answers for a stream's cards: its origin, and before a show one that all nodes agree on.
 func (c *cluster) home(stream string) string {
-	if e, ok := c.directory.Lookup(stream); ok {
+	c.mu.Lock()
+	moved, gone := c.moved[stream]
+	c.mu.Unlock()
+	e, ok := c.directory.Lookup(stream)
+	switch {
+	case gone && time.Since(moved.at) < movedFor && (!ok || e.Origin == c.trust.Identity().Name):
+		return moved.node
+	case ok:
 		return e.Origin
 	}
 	return relay.Home(stream, c.directory.Self(), c.directory.Peers())
@@ -222,5 +320,13 @@ func (c *cluster) prepare(name string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cardsTime)
 	defer cancel()
-	c.bringCards(ctx, name, nil)
+	c.bringCards(ctx, name)
+}
+
+// carried is what other nodes may ask for over the directory: the API, and the desks of streams that move.
+func (c *cluster) carried(api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET "+deskPath+"{name}", c.giveDesk)
+	return mux
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,8 +39,13 @@ type cluster struct {
 	meter   meter
 	posters *posters
 
+	// claiming has a stream's claims come one after the other; seed chooses which.
+	claiming [64]sync.Mutex
+	seed     maphash.Seed
+
 	mu     sync.Mutex // guards what follows
 	claims map[string]*claim
+	moved  map[string]movedTo
 }
 
 // directoryFolder in the data folder has what the directory keeps on disk.

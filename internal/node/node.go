@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -91,7 +92,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	}
 	n.cfg.Store(cfg)
 	if cfg.Clustered() {
-		n.cluster = &cluster{n: n, claims: map[string]*claim{}, spread: newSpread()}
+		n.cluster = &cluster{n: n, claims: map[string]*claim{}, moved: map[string]movedTo{}, seed: maphash.MakeSeed(), spread: newSpread()}
 		if err := n.cluster.openTrust(cfg); err != nil {
 			return nil, err
 		}
