@@ -60,7 +60,8 @@ ENV PUSHCART_PUBLISH_GENERATE_KEY=true
 # volume alone, and runs on a read-only root.
 USER 10001:10001
 # RTMP, viewers and WHIP, RTSP, RTP and RTCP, SRT, WebRTC.
-EXPOSE 1935 8080 8554 8000-8001/udp 8890/udp 8189/udp 8189/tcp
+# The last three are of clusters: the relay, and the directory of core nodes.
+EXPOSE 1935 8080 8554 8000-8001/udp 8890/udp 8189/udp 8189/tcp 8444 6222 7422
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["pushcart", "health"]
 ENTRYPOINT ["pushcart"]

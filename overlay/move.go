@@ -109,6 +109,7 @@ func (w *clerk) adopt(theirs core, remembered books) error {
 	}
 	with, without, outcome := mine, theirs, importOlder
 	if wins {
+		remembered.shelf.settle(now)
 		mend(&theirs, &remembered, now)
 		with, without, outcome = theirs, mine, importTaken
 	}

@@ -119,6 +119,46 @@ func TestMoveAnnounces(t *testing.T) {
 	}
 }
 
+// TestChanged: each change that is acknowledged is told of, also one that a key alone is remembered of, and nothing else.
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	var changes atomic.Int32
+	h := newHouse(t, journaltest.New(), func(o *Options) {
+		o.Changed = func(stream string) {
+			if stream == "show" {
+				changes.Add(1)
+			}
+		}
+	})
+	k := h.desk("show")
+	told := func(what string, want int32) {
+		t.Helper()
+		_, _ = h.Export("show") // the desk is done with what came before
+		if n := changes.Swap(0); n != want {
+			t.Errorf("%s: %d changes are told, want %d", what, n, want)
+		}
+	}
+	do(t, k, put("lamp", "Lamp"))
+	told("a card", 1)
+	do(t, k, put("lamp", "Lamp"))
+	told("the same card", 0)
+	no(t, k, show("main", "rug"), ReasonNotFound, "card")
+	told("a refusal", 0)
+	do(t, k, keyed("k1", hide("main")))
+	told("a key", 1)
+	do(t, k, keyed("k1", hide("main")))
+	told("the same key", 0)
+	h.fs.Fail(func(op journaltest.Op, _ string) error {
+		if op == journaltest.Write {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	no(t, k, put("rug", "Rug"), ReasonStorage, "")
+	told("a full disk", 0)
+	h.fs.Fail(nil)
+}
+
 // TestMoveTo: of two states that one is in force which viewers saw last, whatever the journals' epochs and clocks say, and no revision
 // that either gave comes again.
 func TestMoveTo(t *testing.T) {
@@ -317,7 +357,7 @@ func TestExportIsBounded(t *testing.T) {
 		id := fmt.Sprintf("card-%d", i)
 		texts := fmt.Sprintf(`{"id":%q,"@type":"Product","name":"x","description":{"de":%q,"en":%q,"es":%q,"fr":%q,"it":%q,"pt":%q}}`,
 			id, noise(500), noise(500), noise(500), noise(500), noise(500), noise(500))
-		c.cards = append(c.cards, CardView{ID: id, Rev: 1, Card: []byte(texts)})
+		c.cards = append(c.cards, CardView{ID: id, Rev: 1, UpdatedAt: time.Now(), Card: []byte(texts)})
 		for rev := range int64(8) {
 			b.shelf.show(revision{id, rev + 2}, []byte(texts))
 			b.shelf.end(revision{id, rev + 2}, time.Now())
@@ -418,6 +458,12 @@ func TestImportRefuses(t *testing.T) {
 		"a line of no slot":      of(func(s *snapshot) { s.Timeline = []ShownView{{Slot: "", Card: "lamp"}} }),
 		"a key of no form":       of(func(s *snapshot) { s.Keys = []keyRecord{{Key: "a b"}} }),
 		"a key with a long word": of(func(s *snapshot) { s.Keys = []keyRecord{{Key: "k", Result: Result{Slot: strings.Repeat("x", 1000)}}} }),
+		"a card of no time":      of(func(s *snapshot) { s.Cards[0].At = 1 << 62 }),
+		"a slot of no time":      of(func(s *snapshot) { s.Slots = []slotRecord{{Slot: "main", Card: "lamp", Rev: 1, Since: -1}} }),
+		"a plan of no time":      of(func(s *snapshot) { s.Plans = []planRecord{{ID: "s1", Op: OpHide, At: 1 << 62}} }),
+		"a plan at the end":      of(func(s *snapshot) { s.Plans = []planRecord{{ID: "s9223372036854775807", Op: OpHide, At: 1}} }),
+		"an end of no time":      of(func(s *snapshot) { s.Shown = []shownRecord{{lamp, 1 << 62}} }),
+		"a key of no time":       of(func(s *snapshot) { s.Keys = []keyRecord{{Key: "k", At: 1 << 62}} }),
 		"too many lines":         of(func(s *snapshot) { s.Timeline = slices.Repeat([]ShownView{{Slot: "main", Card: "lamp"}}, mostShown+1) }),
 	}
 	for name, blob := range cases {
@@ -439,6 +485,28 @@ func TestImportRefuses(t *testing.T) {
 	}
 	if _, ok := h.Export("nobody"); ok || slices.Contains(h.fs.Files(), "data/cards/nobody.journal") {
 		t.Error("what is not there is exported, or made")
+	}
+}
+
+// TestMoveEnds: what another node's clock, which is ahead, says was shown until tomorrow is kept no longer than what was shown until now.
+func TestMoveEnds(t *testing.T) {
+	t.Parallel()
+	a := newHouse(t, journaltest.New(), skewed(24*time.Hour))
+	ahead := time.Duration(0)
+	b := newHouse(t, journaltest.New(), func(o *Options) { o.Now = func() time.Time { return time.Now().Add(ahead) } })
+	k := a.desk("show")
+	do(t, k, put("lamp", "Lamp"))
+	do(t, k, show("main", "lamp"))
+	do(t, k, hide("main"))
+	move(t, a, b)
+	if _, ok := b.Document("show", "lamp", 1); !ok {
+		t.Error("it is gone")
+	}
+	b.Close()
+	ahead = 2 * b.keep
+	b = newHouse(t, b.fs, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(ahead) } })
+	if _, ok := b.Document("show", "lamp", 1); ok {
+		t.Error("it is still there")
 	}
 }
 

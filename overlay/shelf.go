@@ -144,6 +144,17 @@ func (s *shelf) remove(r revision) {
 	s.touchLocked()
 }
 
+// settle has nothing end later than now, as another node's clock may have it: what ends behind it would be kept for as long.
+func (s *shelf) settle(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range s.ended {
+		if it.ended.After(now) {
+			it.ended = now
+		}
+	}
+}
+
 // replace puts what is on another shelf, which nobody else has, in the place of all that is on this one.
 func (s *shelf) replace(o *shelf) {
 	s.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"pushcart/overlay/card"
 )
@@ -160,6 +161,12 @@ func unpackAll(name string, blob []byte) (core, books, error) {
 // JavaScript holds exactly.
 const highestNumber = 1 << 52
 
+// latest is the last millisecond that can be written as a time (RFC 3339), as views and records do.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).UnixMilli()
+
+// timely tells whether all of some times in Unix milliseconds can be written.
+func timely(times ...int64) bool { return slices.Min(times) >= 0 && slices.Max(times) <= latest }
+
 // tally counts what a snapshot has.
 type tally struct {
 	cards                         map[string]bool
@@ -200,14 +207,17 @@ func (t *tally) check(name string, s *snapshot) error {
 		if err := r.check(); err != nil {
 			return err
 		}
+		if !timely(r.Ended) {
+			return fmt.Errorf("card %q was shown until %d", clip(r.ID), r.Ended)
+		}
 	}
 	return s.checkRest()
 }
 
 // check holds a revision of a card to the rules.
 func (r *cardRecord) check() error {
-	if r.Rev < 1 || r.Rev > highestNumber {
-		return fmt.Errorf("card %q has the revision %d", clip(r.ID), r.Rev)
+	if r.Rev < 1 || r.Rev > highestNumber || !timely(r.At) {
+		return fmt.Errorf("card %q has the revision %d of the time %d", clip(r.ID), r.Rev, r.At)
 	}
 	c, err := card.Parse(r.Doc, anyHost)
 	if err != nil {
@@ -225,12 +235,16 @@ func (s *snapshot) checkRest() error {
 		if err := errors.Join(card.ValidSlot(r.Slot), card.ValidID(r.Card)); err != nil {
 			return fmt.Errorf("slot %q: %w", clip(r.Slot), err)
 		}
+		if !timely(r.Since) {
+			return fmt.Errorf("slot %q shows a card since %d", r.Slot, r.Since)
+		}
 	}
 	for _, p := range s.Plans {
 		q := p.request()
 		slotless := p.Op == OpHide && p.Slot == ""
 		switch {
-		case p.Op != OpShow && p.Op != OpHide, planID(planNumber(p.ID)) != p.ID, planNumber(p.ID) < 1:
+		case p.Op != OpShow && p.Op != OpHide, planID(planNumber(p.ID)) != p.ID, planNumber(p.ID) < 1, planNumber(p.ID) > highestNumber,
+			!timely(p.At), len(p.Source) > mostName:
 			return fmt.Errorf("the scheduled command %q is none", clip(p.ID))
 		case !slotless && card.ValidSlot(q.Slot) != nil, p.Op == OpShow && card.ValidID(q.Card) != nil:
 			return fmt.Errorf("the scheduled command %q names no slot or no card", p.ID)
@@ -243,7 +257,7 @@ func (s *snapshot) checkRest() error {
 	}
 	for i := range s.Keys {
 		r := &s.Keys[i].Result
-		if s.Keys[i].Key == "" || checkKey(s.Keys[i].Key) != nil || max(len(r.Card), len(r.Slot), len(r.Schedule)) > mostName {
+		if s.Keys[i].Key == "" || !timely(s.Keys[i].At) || checkKey(s.Keys[i].Key) != nil || max(len(r.Card), len(r.Slot), len(r.Schedule)) > mostName {
 			return fmt.Errorf("an idempotency key is none: %q", clip(s.Keys[i].Key))
 		}
 	}

@@ -67,7 +67,29 @@ func TestContinueWithRungsOnly(t *testing.T) {
 			t.Errorf("%d pictures of %s", n, st.track.Rung)
 		}
 	}
+	if n := x.dropped(dropOldEra); n > 0 {
+		t.Errorf("%v frames were dropped", n)
+	}
 	x.judgeFrom("rungs only", "audio", from, 1, []*lane{{track: next.sound}})
+}
+
+// TestContinueWithoutARung: players of a rung that is declared and does not come are not left waiting as long as for one that nobody
+// was told of.
+func TestContinueWithoutARung(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	s := ladderShow()
+	s.visit(100, 6, false)
+	notes := recordShow(g, s)
+	x := continued(t, notes.copyAt(t, len(notes.moments)-1, nil, nil), 9, epoch)
+	next := ladderShow()
+	next.steps[1].dead = func(float64) bool { return true }
+	next.visit(x.from(), 6, false)
+	next.run(x.rig, nil)
+	if last, _ := x.rendition("480p").Last(); last.MSN <= x.last {
+		t.Errorf("after 6 s the rung that does not come is at %v, the others began with %d", last, x.last+1)
+	}
+	x.judgeAll("without a rung")
 }
 
 // TestContinueAndGoAgain: a publisher that goes before a frame came, and the end of a presentation that was only taken over.

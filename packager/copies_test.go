@@ -133,6 +133,11 @@ func continued(t *testing.T, c *window.Presentation, gen int64, now time.Time) *
 	if x.Presentation() != c {
 		t.Fatal("a presentation of its own was made")
 	}
+	for _, r := range c.Load().Renditions {
+		if r.Load().Open() != nil {
+			t.Errorf("the last segment of %s is left open", r.Name)
+		}
+	}
 	return x
 }
 

@@ -254,7 +254,7 @@ func (g *rig) judgeTold(label any) {
 				if y == nil || y.Duration < x.Duration-window.Rate/50 {
 					continue // its track ended sooner
 				}
-				near := whole[b][e.msn-1] && whole[b][e.msn] && whole[b][e.msn+1] && whole[a][e.msn-1]
+				near := whole[b][e.msn-1] && whole[b][e.msn] && whole[b][e.msn+1] && whole[a][e.msn-1] && !cutShort(x) && !cutShort(y)
 				if near && !told[b][key{e.id, e.time, e.message}] {
 					g.t.Errorf("%v: %s has %+v, %s has not", label, a, e, b)
 				}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"log/slog"
+	"net"
 	"sync"
 	"syscall"
 
@@ -39,7 +40,28 @@ func NewCongestion(log *slog.Logger, reg prometheus.Registerer) *Congestion {
 	return c
 }
 
-// Control is for net.ListenConfig and net.Dialer: accepted connections have what their listener was given. It never fails.
+// Listener gives what is accepted from l what it needs: of a listener's own options Linux hands on the algorithm only.
+func (c *Congestion) Listener(l net.Listener) net.Listener { return tuning{l, c} }
+
+type tuning struct {
+	net.Listener
+	c *Congestion
+}
+
+func (t tuning) Accept() (net.Conn, error) {
+	conn, err := t.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := conn.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			_ = t.c.Control("", "", raw)
+		}
+	}
+	return conn, nil
+}
+
+// Control is for net.Dialer. It never fails.
 func (c *Congestion) Control(network, address string, raw syscall.RawConn) error {
 	var algorithm string
 	var refused error

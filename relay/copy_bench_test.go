@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"io"
 	"testing"
@@ -67,12 +68,13 @@ func BenchmarkCopyStep(b *testing.B) {
 }
 
 // benchTracker is one with an empty rendition.
-func benchTracker(b *testing.B) *tracker {
+func benchTracker(b testing.TB) *tracker {
 	c := memoryCluster{peers: map[string]Peer{"us-1": {Name: "us-1", Region: "us"}}, entries: map[string]Entry{}, changed: make(chan struct{})}
 	m := NewManager(ManagerOptions{Directory: c.directory("us-1")})
 	t := newTarget("show", time.Now, m.metrics)
 	l := &link{m: m, t: t, peer: Peer{Name: "eu-1"}, entry: Entry{Stream: "show", Gen: 7}}
 	l.ready = make(chan struct{})
+	l.ctx, l.cancel = context.WithCancelCause(b.Context())
 	hello := &wire.Hello{
 		Version: wire.Version, Node: "eu-1", Stream: "show", Gen: 7, Path: []string{"eu-1"}, TargetDuration: 2, DVR: int64(2 * time.Minute), FirstMSN: 1, FirstGen: 7,
 	}
@@ -106,12 +108,7 @@ func take(tb testing.TB, f *tracker, log []byte) {
 			return
 		}
 		if err == nil {
-			switch record.Type {
-			case wire.TypeInit:
-				err = f.init(record.Payload)
-			case wire.TypeState:
-				err = f.takeState(record)
-			}
+			_, err = f.take(record)
 		}
 		if err != nil {
 			tb.Fatal(err)

@@ -78,6 +78,13 @@ func (d *memoryDirectory) setCut(cut bool) {
 	})
 }
 
+// forget has a cut directory lose what it knew of a stream.
+func (d *memoryDirectory) forget(stream string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.entries, stream)
+}
+
 func (d *memoryDirectory) read(f func(peers map[string]Peer, entries map[string]Entry, changed chan struct{})) {
 	d.cluster.mu.Lock()
 	defer d.cluster.mu.Unlock()

@@ -41,6 +41,7 @@ type tracker struct {
 	filledBytes int
 	progress    bool          // something was applied
 	ended       bool          // its log has; guarded by the target's mu
+	had         bool          // it has had the pen; guarded by the target's mu
 	gone        chan struct{} // closed when it has
 }
 
@@ -50,11 +51,14 @@ func (l *link) follow(rep *replica) {
 	for l.ctx.Err() == nil {
 		f := &tracker{link: l, rep: rep, inits: map[string]*window.Init{}, aside: NewIncoming(), back: NewIncoming(), gone: make(chan struct{})}
 		err := f.run(l.ctx, l.spare())
+		if err != nil && f.replaced() {
+			err = errReplaced // whatever it was that did not fit then
+		}
 		f.release()
 		if errors.Is(err, errReplaced) && l.ctx.Err() == nil {
 			// This link is about to be left. If the other one fails before it is, this one is needed again.
 			select {
-			case <-rep.replaced(f):
+			case <-rep.without(f):
 			case <-l.ctx.Done():
 			}
 			continue
@@ -95,41 +99,49 @@ func (f *tracker) run(ctx context.Context, conn net.Conn) error {
 			}
 			return err
 		}
-		if record.Type != wire.TypeChunk || record.Flags&wire.FlagBackfill == 0 {
-			if err := f.flush(); err != nil {
-				return err
-			}
+		if f.replaced() {
+			return errReplaced
 		}
-		switch record.Type {
-		case wire.TypeHello:
-			err = f.hello(record.Payload)
-		case wire.TypeInit:
-			err = f.init(record.Payload)
-		case wire.TypeState:
-			err = f.takeState(record)
-		case wire.TypeChunk:
-			if record.Flags&wire.FlagBackfill != 0 {
-				err = f.backfill(record.Payload)
-			} else {
-				err = f.chunk(record.Payload)
-			}
-		case wire.TypeStep:
-			err = f.step(record)
-		case wire.TypePing:
-			_, err = wire.ParsePing(record.Payload)
-		case wire.TypeBye:
-			var bye *wire.Bye
-			if bye, err = wire.ParseBye(record.Payload); err == nil {
-				if err = said(bye); err == nil && !f.snapshot().Ended {
-					err = fail(failClosed, "it says that the show is over, and has not told its end")
-				}
-				return err
-			}
-		}
-		if err != nil {
+		if end, err := f.take(record); end || err != nil {
 			return err
 		}
 	}
+}
+
+// take does what a record says; end tells that the log is over.
+func (f *tracker) take(record wire.Record) (end bool, err error) {
+	if record.Type != wire.TypeChunk || record.Flags&wire.FlagBackfill == 0 {
+		if err := f.flush(); err != nil {
+			return false, err
+		}
+	}
+	switch record.Type {
+	case wire.TypeHello:
+		err = f.hello(record.Payload)
+	case wire.TypeInit:
+		err = f.init(record.Payload)
+	case wire.TypeState:
+		err = f.takeState(record)
+	case wire.TypeChunk:
+		if record.Flags&wire.FlagBackfill != 0 {
+			err = f.backfill(record.Payload)
+		} else {
+			err = f.chunk(record.Payload)
+		}
+	case wire.TypeStep:
+		err = f.step(record)
+	case wire.TypePing:
+		_, err = wire.ParsePing(record.Payload)
+	case wire.TypeBye:
+		var bye *wire.Bye
+		if bye, err = wire.ParseBye(record.Payload); err == nil {
+			if err = said(bye); err == nil && !f.snapshot().Ended {
+				err = fail(failClosed, "it says that the show is over, and has not told its end")
+			}
+		}
+		return true, err
+	}
+	return false, err
 }
 
 // release gives up what was arriving.
@@ -151,8 +163,15 @@ func (f *tracker) snapshot() *window.Snapshot {
 	return f.rep.r.Load()
 }
 
-// replaced is closed when the tracker that has the pen in place of another one has ended.
-func (r *replica) replaced(f *tracker) <-chan struct{} {
+// replaced tells whether another node's log has taken the pen from this one.
+func (f *tracker) replaced() bool {
+	f.link.t.mu.Lock()
+	defer f.link.t.mu.Unlock()
+	return f.had && f.rep.holder != f
+}
+
+// without is closed when the tracker that has the pen in place of f has ended.
+func (r *replica) without(f *tracker) <-chan struct{} {
 	f.link.t.mu.Lock()
 	defer f.link.t.mu.Unlock()
 	return r.holder.gone
@@ -366,90 +385,4 @@ func (f *tracker) arrived(st *window.Step) ([]byte, error) {
 		return nil, fail(failSum, "the media of part %s are not the origin's: their SHA-256 is another", position(at))
 	}
 	return data, nil
-}
-
-// Bounds of verified media that wait to be given to the window together, since that wakes who waits for media.
-const (
-	maxFilled      = 16
-	maxFilledBytes = 256 << 10
-)
-
-// backfill takes a stretch of a part that is known of already.
-func (f *tracker) backfill(payload []byte) error {
-	c, err := wire.ParseChunk(payload)
-	if err != nil {
-		return err
-	}
-	at := Position{Gen: c.Gen, MSN: c.MSN, Part: c.Part}
-	if c.Offset == 0 {
-		f.backSize = 0
-		part, ok := f.snapshot().Part(window.Position{MSN: c.MSN, Part: c.Part})
-		if g := f.snapshot().Segment(c.MSN); !ok || g.Gen != c.Gen || !part.Absent() {
-			f.backAt = at
-			return nil // it is there by now, or has left
-		}
-		if part.Size != c.Size {
-			return fail(failPosition, "part %s was announced with %d bytes, and comes with %d", position(at), part.Size, c.Size)
-		}
-		f.backAt, f.backSize = at, c.Size
-		f.back.Begin(c.Gen, c.MSN, c.Part, c.Size)
-	}
-	switch {
-	case at != f.backAt:
-		return fail(failPosition, "media of part %s come from %d on, without their beginning", position(at), c.Offset)
-	case f.backSize == 0:
-		return nil
-	case c.Size != f.backSize || c.Offset != len(f.back.Bytes()):
-		return fail(failPosition, "media of part %s come from %d on, where others were to come", position(at), c.Offset)
-	}
-	f.back.Write(c.Data)
-	data := f.back.Bytes()
-	if len(data) < f.backSize {
-		return nil
-	}
-	f.backSize = 0
-	part, ok := f.snapshot().Part(window.Position{MSN: at.MSN, Part: at.Part})
-	if g := f.snapshot().Segment(at.MSN); !ok || g.Gen != at.Gen || !part.Absent() {
-		return nil
-	}
-	if len(data) != part.Size || sha256.Sum256(data) != part.Sum {
-		return fail(failSum, "the media of part %s are not the origin's: their SHA-256 is another", position(at))
-	}
-	f.link.m.metrics.bytes.WithLabelValues(kindBackfill).Add(float64(len(data)))
-	next := Position{Gen: f.fillAt.Gen, MSN: f.fillAt.MSN, Part: f.fillAt.Part + len(f.filled)}
-	if len(f.filled) > 0 && next != at {
-		if err := f.flush(); err != nil {
-			return err
-		}
-	}
-	if len(f.filled) == 0 {
-		f.fillAt = at
-	}
-	f.filled = append(f.filled, data)
-	f.filledBytes += len(data)
-	// Who waits gets what ends a segment at once.
-	g := f.snapshot().Segment(at.MSN)
-	if len(f.filled) >= maxFilled || f.filledBytes >= maxFilledBytes || at.Part == len(g.Parts)-1 {
-		return f.flush()
-	}
-	return nil
-}
-
-// flush gives the window what has been filled in.
-func (f *tracker) flush() error {
-	if len(f.filled) == 0 {
-		return nil
-	}
-	media, at := f.filled, f.fillAt
-	f.filled, f.filledBytes = nil, 0
-	f.progress = true
-	if f.shadow != nil {
-		if err := f.shadow.Fill(f.shadowR, at.Gen, at.MSN, at.Part, media...); err != nil {
-			return fail(failPosition, "%w", err)
-		}
-		return f.emerge()
-	}
-	err := f.link.t.fill(f, at, media)
-	f.link.look()
-	return err
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/sha256"
 	"net"
 	"runtime"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pushcart/packager/window"
 	"pushcart/relay/wire"
 )
 
@@ -43,7 +45,7 @@ func TestStalled(t *testing.T) {
 	c.set(p)
 	open.Store(true)
 	eventually(t, "the puller's return", func() bool {
-		show.write(1)
+		show.pace()
 		return second.from("show") == names[0]
 	})
 	show.copied(second)
@@ -169,4 +171,85 @@ func TestNothingIsLeft(t *testing.T) {
 		n.stop()
 	}
 	eventually(t, "end of all goroutines", func() bool { return ours() <= before })
+}
+
+// TestLowerGeneration: a node that does not know yet that the stream has a new generation gives nothing to one that does; when it
+// knows, it is asked again soon.
+func TestLowerGeneration(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t)
+	origin, far := c.node("eu-1", "eu"), c.node("us-1", "us")
+	show := origin.show("show")
+	show.write(7)
+	e := origin.claim("show")
+	far.manager.Demand("show")
+	eventually(t, "several refusals", func() bool { return far.failures(failGeneration) >= 7 })
+	if far.presentation("show") != nil {
+		t.Fatal("a lower generation was copied")
+	}
+	next := origin.goOn(show.Presentation, e)
+	begun := time.Now()
+	next.write(3)
+	next.copied(far)
+	if d := time.Since(begun); d > 2*time.Second {
+		t.Errorf("it was asked again after %v", d)
+	}
+}
+
+// TestEarly: while a node brings a rendition well, another one that is further takes its place only with the media of what it is
+// further by; when the first one is gone, at once.
+func TestEarly(t *testing.T) {
+	t.Parallel()
+	media := []byte("media of a part")
+	state := func(parts int) []byte {
+		g := wire.Segment{Gen: 7, MSN: 1, Init: initName([]byte("init"))}
+		for range parts {
+			g.Parts = append(g.Parts, wire.Part{Size: len(media), Sum: sha256.Sum256(media), Duration: tickPart, Independent: true})
+		}
+		b, err := wire.AppendInit(nil, &wire.Init{Name: g.Init, Data: []byte("init")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err = wire.AppendState(b, &wire.State{Segments: []wire.Segment{g}, Listed: 1, Gen: 7, NextMSN: 2, Independent: true}); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, gone := range []bool{false, true} {
+		first := benchTracker(t)
+		take(t, first, state(2))
+		l := &link{m: first.link.m, t: first.link.t, peer: Peer{Name: "eu-2"}, entry: first.link.entry, presentation: first.link.presentation}
+		l.ready, l.ctx = make(chan struct{}), t.Context()
+		second := &tracker{
+			link: l, rep: first.rep, inits: map[string]*window.Init{}, aside: NewIncoming(), back: NewIncoming(), gone: make(chan struct{}),
+		}
+		if gone {
+			first.release()
+		}
+		take(t, second, state(4))
+		at, _ := first.rep.r.Load().Last()
+		if gone {
+			if at.Part != 3 || first.rep.holder != second {
+				t.Errorf("viewers are kept at part %d", at.Part)
+			}
+			continue
+		}
+		if at.Part != 1 || first.rep.holder != first {
+			t.Fatalf("viewers are at part %d, whose media have not come", at.Part)
+		}
+		for part := 3; part >= 2; part-- {
+			b, err := wire.AppendChunk(nil, &wire.Chunk{Gen: 7, MSN: 1, Part: part, Size: len(media), Data: media}, wire.FlagBackfill)
+			if err != nil {
+				t.Fatal(err)
+			}
+			take(t, second, wire.AppendPing(b, wire.Ping{Clock: time.Unix(1000, 0)}))
+		}
+		s := first.rep.r.Load()
+		if at, _ := s.Last(); at.Part != 3 || first.rep.holder != second || s.Segments[0].Parts[2].Absent() || s.Segments[0].Parts[3].Absent() {
+			t.Errorf("viewers are at part %d, with all media there", at.Part)
+		}
+		if !first.replaced() || second.replaced() {
+			t.Error("who brings the rendition is not known")
+		}
+	}
 }

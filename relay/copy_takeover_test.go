@@ -184,6 +184,7 @@ func TestZombie(t *testing.T) {
 	t.Parallel()
 	c := newTestCluster(t)
 	zombie, heir, far := c.node("eu-1", "eu"), c.node("us-1", "us"), c.node("asia-1", "asia")
+	far.manager.pace.grace = time.Minute // that is for nodes in between, not for the origin that was
 	show := zombie.show("show")
 	show.write(7)
 	var open atomic.Bool

@@ -176,7 +176,7 @@ func (t *target) adopt(f *tracker, s *window.Snapshot) error {
 	}
 	if f.rep.holder != f {
 		f.rep.incoming.Abort()
-		f.rep.holder = f
+		f.rep.holder, f.had = f, true
 	}
 	t.endLocked()
 	return nil

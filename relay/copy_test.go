@@ -177,6 +177,11 @@ func TestPrefetch(t *testing.T) {
 	if far.presentation("cold") != nil {
 		t.Error("a stream was copied that nobody asked for")
 	}
+	far.mu.Lock()
+	defer far.mu.Unlock()
+	if far.removed != 0 {
+		t.Error("what is to be kept warm was given up and begun again")
+	}
 }
 
 // ranked names three nodes of a region in the order in which they copy a stream.
@@ -222,7 +227,7 @@ func TestOnePuller(t *testing.T) {
 	p := second.presentation("show")
 	whole := walkWhole(p.Load().Rendition("video"))
 	eventually(t, "the first puller's return", func() bool {
-		show.write(1)
+		show.pace()
 		return second.from("show") == names[0] && third.from("show") == names[0] && back.from("show") == "eu-1"
 	})
 	show.write(6)
@@ -328,6 +333,7 @@ func TestDirectoryLost(t *testing.T) {
 		t.Error("the loss is not counted")
 	}
 
+	far.forget("show") // that it knows of no entry any more tells nothing, as long as it cannot be asked
 	origin.http.Close()
 	lines.cut()
 	eventually(t, "failure", func() bool { return far.failures(failUnreachable) > 0 })

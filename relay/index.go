@@ -14,18 +14,20 @@ type indexLog struct {
 	*log
 	hello wire.Hello // as it was told last
 	view  *window.View
-	cards map[string]cardMark
+	cards map[cardKey]cardMark
 	desk  []byte
 }
 
-// cardMark is what of a card was told last.
-type cardMark struct {
-	rev, epoch   int64
-	shown, ended bool
-}
+// cardKey is a revision of a card, of which there may be several at a time; cardMark is what of it was told last.
+type (
+	cardKey struct {
+		id         string
+		rev, epoch int64
+	}
+	cardMark struct{ shown, ended bool }
+)
 
 func (x *indexLog) run(ctx context.Context) error {
-	x.cards = map[string]cardMark{}
 	for {
 		if err := x.tellHello(); err != nil {
 			return err
@@ -72,17 +74,19 @@ func (x *indexLog) tellCards() (changed <-chan struct{}, err error) {
 		return nil, nil
 	}
 	now := source.Snapshot()
+	told := make(map[cardKey]cardMark, len(now.Cards)) // of those that there are, so that it does not grow with the show
 	for i := range now.Cards {
 		c := &now.Cards[i]
-		mark := cardMark{c.Rev, c.Epoch, c.Shown, c.Ended}
-		if x.cards[c.ID] == mark {
+		key, mark := cardKey{c.ID, c.Rev, c.Epoch}, cardMark{c.Shown, c.Ended}
+		told[key] = mark
+		if before, known := x.cards[key]; known && before == mark {
 			continue
 		}
-		x.cards[c.ID] = mark
 		if err := x.record(wire.AppendJSON(x.scratch[:0], wire.TypeCard, c)); err != nil {
 			return nil, err
 		}
 	}
+	x.cards = told
 	if !bytes.Equal(now.Desk, x.desk) {
 		x.desk = now.Desk
 		if err := x.record(wire.AppendDesk(x.scratch[:0], now.Desk)); err != nil {

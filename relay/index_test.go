@@ -91,7 +91,8 @@ func TestIndex(t *testing.T) {
 	desk := randomBytes(wire.MaxPayload + 1000)
 	first := wire.Card{ID: "lamp", Rev: 1, Epoch: 5, Document: []byte(`{"a": 1}`), Shown: true}
 	second := wire.Card{ID: "bag", Rev: 4, Epoch: 5, Document: []byte(`{}`)}
-	cards.set(CardsState{Cards: []wire.Card{first, second}, Desk: desk, Keys: `{"keys":[]}`})
+	earlier := wire.Card{ID: "lamp", Rev: 0, Epoch: 5, Document: []byte(`{"a": 0}`)} // a card is there in several revisions
+	cards.set(CardsState{Cards: []wire.Card{first, second, earlier}, Desk: desk, Keys: `{"keys":[]}`})
 	path := make(chan []string, 1)
 	path <- []string{"origin"}
 	s := serve(t, "origin", "", origin.Presentation, func(o *ServerOptions) {
@@ -107,7 +108,7 @@ func TestIndex(t *testing.T) {
 	if !bytes.Equal(x.desk, desk) {
 		t.Error("the desk differs")
 	}
-	if len(x.cards) != 2 || x.cards[0].ID != "lamp" || !x.cards[0].Shown || string(x.cards[0].Document) != `{"a": 1}` {
+	if len(x.cards) != 3 || x.cards[0].ID != "lamp" || !x.cards[0].Shown || string(x.cards[0].Document) != `{"a": 1}` {
 		t.Errorf("cards are %+v", x.cards)
 	}
 
@@ -130,9 +131,9 @@ func TestIndex(t *testing.T) {
 
 	// Only what has changed comes again.
 	first.Shown = false
-	cards.set(CardsState{Cards: []wire.Card{first, second}, Desk: desk, Keys: `{"keys":[]}`})
-	x.until("the card", func() bool { return len(x.cards) == 3 })
-	if c := x.cards[2]; c.ID != "lamp" || c.Shown {
+	cards.set(CardsState{Cards: []wire.Card{first, second, earlier}, Desk: desk, Keys: `{"keys":[]}`})
+	x.until("the card", func() bool { return len(x.cards) == 4 })
+	if c := x.cards[3]; c.ID != "lamp" || c.Shown {
 		t.Errorf("the card is %+v", c)
 	}
 	<-path
@@ -143,7 +144,7 @@ func TestIndex(t *testing.T) {
 	}
 	origin.End()
 	x.until("the end", func() bool { return x.bye != nil })
-	if x.bye.Reason != wire.Ended || len(x.cards) != 3 || x.desks != 1 {
+	if x.bye.Reason != wire.Ended || len(x.cards) != 4 || x.desks != 1 {
 		t.Errorf("bye %+v, %d cards, %d desks", x.bye, len(x.cards), x.desks)
 	}
 	if _, err := x.log.Next(); err != io.EOF {

@@ -225,7 +225,11 @@ func (c *copied) over(why error) {
 		m.metrics.copies.Set(float64(len(m.copies)))
 	}
 	m.mu.Unlock()
-	m.opt.Log.Info("a stream is not copied any more", "stream", c.stream, "why", why)
+	said := why
+	if m.ctx.Err() != nil {
+		said = errStopped
+	}
+	m.opt.Log.Info("a stream is not copied any more", "stream", c.stream, "why", said)
 	if why == errTaken {
 		return // TakeOver has it
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -81,6 +82,25 @@ func benchRelay(b *testing.B, peers int) {
 		<-done
 	}
 	perGB(b, began)
+}
+
+// BenchmarkLatency is how long a part takes from the origin's append to the copy's, over loopback, when nothing else goes on.
+func BenchmarkLatency(b *testing.B) {
+	origin := newShow(benchPart)
+	origin.write(1)
+	s := serve(b, "origin", "", origin.Presentation, nil)
+	f := follow(b, s.ask(request{rendition: "video"}).Body)
+	f.until("all media", f.complete)
+	var took []time.Duration
+	for b.Loop() {
+		steps, began := f.steps, time.Now()
+		origin.write(1)
+		f.until("the step", func() bool { return f.steps > steps })
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
 }
 
 // BenchmarkPlainTLS is what the same parts take that are just written to a TLS connection and read from it.

@@ -104,11 +104,11 @@ func serve(t testing.TB, name, dir string, p *window.Presentation, change func(*
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := net.ListenConfig{Control: NewCongestion(nil, nil).Control}
-	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l = NewCongestion(nil, nil).Listener(l)
 	s.addr = l.Addr().String()
 	h := &http.Server{Handler: s}
 	done := make(chan struct{})
@@ -256,22 +256,20 @@ type follower struct {
 	copy *window.Presentation
 	r    *window.Rendition
 
-	hello        *wire.Hello
-	inits        map[string]*window.Init
-	state        *wire.State
-	live, fill   []byte
-	liveAt       wire.Chunk
-	states       int
-	steps        int
-	backfilled   []Position
-	bye          *wire.Bye
-	afterChunk   func(c wire.Chunk, flags uint8) // sees each chunk
-	mismatches   int
-	continuation int // live chunks that go on behind others
+	in         *Incoming
+	hello      *wire.Hello
+	inits      map[string]*window.Init
+	state      *wire.State
+	live, fill []byte
+	liveAt     wire.Chunk
+	states     int
+	steps      int
+	backfilled []Position
+	bye        *wire.Bye
 }
 
 func follow(t testing.TB, body io.Reader) *follower {
-	f := &follower{t: t, log: wire.NewReader(body), inits: map[string]*window.Init{}}
+	f := &follower{t: t, in: NewIncoming(), log: wire.NewReader(body), inits: map[string]*window.Init{}}
 	return f
 }
 
@@ -334,9 +332,6 @@ func (f *follower) take(rec wire.Record) (err error) {
 		if err != nil {
 			return err
 		}
-		if f.afterChunk != nil {
-			defer f.afterChunk(c, rec.Flags)
-		}
 		return f.chunk(c, rec.Flags)
 	case wire.TypeStep:
 		st, err := wire.ParseStep(rec.Payload)
@@ -357,23 +352,25 @@ func (f *follower) take(rec wire.Record) (err error) {
 func (f *follower) initOf(name string) *window.Init { return f.inits[name] }
 
 func (f *follower) chunk(c wire.Chunk, flags uint8) error {
-	into := &f.live
-	if flags&wire.FlagBackfill != 0 {
-		into = &f.fill
-	}
-	if c.Offset == 0 {
-		*into = nil
-	} else if flags&wire.FlagBackfill == 0 {
-		f.continuation++
-	}
-	if c.Offset != len(*into) {
-		return fmt.Errorf("a chunk begins at %d, %d bytes are there", c.Offset, len(*into))
-	}
-	*into = append(*into, c.Data...)
 	if flags&wire.FlagBackfill == 0 {
-		f.liveAt = c
+		if c.Offset == 0 {
+			f.in.Begin(c.Gen, c.MSN, c.Part, c.Size)
+			f.live = nil
+		}
+		if c.Offset != len(f.live) {
+			return fmt.Errorf("a chunk begins at %d, %d bytes are there", c.Offset, len(f.live))
+		}
+		f.in.Write(c.Data)
+		f.live, f.liveAt = f.in.Bytes(), c
 		return nil
 	}
+	if c.Offset == 0 {
+		f.fill = nil
+	}
+	if c.Offset != len(f.fill) {
+		return fmt.Errorf("a chunk of backfill begins at %d, %d bytes are there", c.Offset, len(f.fill))
+	}
+	f.fill = append(f.fill, c.Data...)
 	if len(f.fill) < c.Size {
 		return nil
 	}
@@ -398,7 +395,6 @@ func (f *follower) step(st *wire.Step, flags uint8) error {
 	}
 	if ws.Part != nil && !ws.Part.Gap && flags&wire.FlagAbsent == 0 {
 		if f.liveAt.MSN != st.MSN || f.liveAt.Part != st.Index || len(f.live) != st.Part.Size || sha256.Sum256(f.live) != st.Part.Sum {
-			f.mismatches++
 			return fmt.Errorf("step %d.%d comes with %d bytes of %d.%d", st.MSN, st.Index, len(f.live), f.liveAt.MSN, f.liveAt.Part)
 		}
 		ws.Part.Data = f.live

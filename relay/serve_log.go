@@ -31,7 +31,9 @@ type log struct {
 	sequence int64 // of states and steps
 	written  time.Time
 	pinged   time.Time
+	moved    time.Time // when the deadline of writing was set last
 	timer    *time.Timer
+	farSince time.Time // when the way here became too long for one more hop; zero while it is not
 
 	ending sync.Once
 	ended  chan struct{} // closed when the log has to end
@@ -105,19 +107,25 @@ func (l *log) run(ctx context.Context) {
 type limited struct{ l *log }
 
 func (d limited) Write(p []byte) (n int, err error) {
+	l := d.l
 	for len(p) > 0 {
+		now := time.Now()
 		within := writeWithin
 		select {
-		case <-d.l.ended:
+		case <-l.ended:
 			within = time.Second
 		default:
 		}
-		// Without deadlines (a connection of another kind) the peer's end has to show by itself.
-		if err := d.l.control.SetWriteDeadline(time.Now().Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return n, err
+		// The deadline is moved now and then only: that takes a timer of the runtime each time.
+		if within < writeWithin || now.Sub(l.moved) > writeWithin/20 {
+			l.moved = now
+			// Without deadlines (a connection of another kind) the peer's end has to show by itself.
+			if err := l.control.SetWriteDeadline(now.Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return n, err
+			}
 		}
-		k, err := d.l.w.Write(p[:min(len(p), maxWrite)])
-		d.l.s.metrics.sent.Add(float64(k))
+		k, err := l.w.Write(p[:min(len(p), maxWrite)])
+		l.s.metrics.sent.Add(float64(k))
 		n += k
 		if err != nil {
 			return n, err

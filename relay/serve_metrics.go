@@ -7,7 +7,6 @@ type serverMetrics struct {
 	states, refusals, endings *prometheus.CounterVec
 	forwarded                 prometheus.Counter
 	join, behind, adopted     prometheus.Counter
-	peers                     prometheus.GaugeFunc
 	registered                []prometheus.Collector
 }
 

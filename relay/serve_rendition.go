@@ -198,6 +198,10 @@ func (r *renditionLog) forward() (<-chan struct{}, error) {
 		return nil, nil
 	}
 	now, changed := in.load()
+	if r.at.Successor() != nil {
+		// What arrives may be behind a part that was published in the meantime, whose step has to go first.
+		return changed, nil
+	}
 	last, any := r.at.Last()
 	if now.Size == 0 || any && (now.At.MSN < last.MSN || now.At.MSN == last.MSN && now.At.Part <= last.Part) {
 		return changed, nil

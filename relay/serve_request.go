@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"pushcart/packager/window"
 	"pushcart/relay/wire"
@@ -135,13 +136,7 @@ func (s *Server) checkPath(header string, l *log) *refusal {
 	if len(names) > maxHops-1 || slices.Contains(names, s.opts.Directory.Self().Name) {
 		return refuse(http.StatusLoopDetected, "loop", "the copy would come round to this node, or go too far: "+strconv.Quote(header))
 	}
-	return s.checkLoop(l)
-}
-
-// checkLoop tells whether this node has the stream from the peer, or at the end of a path that should not grow.
-func (s *Server) checkLoop(l *log) *refusal {
-	path := s.path(l.key.stream)
-	if slices.Contains(path, l.key.node) || len(path) >= maxHops {
+	if path := s.path(l.key.stream); slices.Contains(path, l.key.node) || len(path) >= maxHops {
 		return refuse(http.StatusLoopDetected, "loop", fmt.Sprintf("this node has the stream by way of %v: ask the first of them", path))
 	}
 	return nil
@@ -252,8 +247,15 @@ func (s *Server) permitted(l *log) (wire.Reason, string) {
 	if entry, known := s.opts.Directory.Lookup(l.key.stream); known && !allowed(&entry, l.region) {
 		return wire.Refused, "the stream's policy does not allow it in the region any more"
 	}
-	if f := s.checkLoop(l); f != nil {
-		return wire.Redirect, f.text
+	switch path := s.path(l.key.stream); {
+	case slices.Contains(path, l.key.node):
+		return wire.Redirect, fmt.Sprintf("this node has the stream by way of %v", path)
+	case len(path) < maxHops:
+		l.farSince = time.Time{}
+	case l.farSince.IsZero():
+		l.farSince = time.Now() // hello tells the peer, which can move without a hole
+	case time.Since(l.farSince) > farMost:
+		return wire.Redirect, fmt.Sprintf("the way has become too long: %v", path)
 	}
 	if now := s.opts.Presentation(l.key.stream); now != nil && now != l.presentation {
 		return wire.Superseded, "there is a new presentation"

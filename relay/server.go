@@ -34,6 +34,8 @@ const (
 	writeWithin = 5 * time.Second
 	// behindMost is how much media a peer may be behind before it gets a new state.
 	behindMost = 3 * window.Rate
+	// farMost is how long a log goes on whose way has become too long.
+	farMost = 6 * time.Second
 	// absentMost is how long a log of a presentation that is over waits for media that this node does not have itself.
 	absentMost = 10 * time.Second
 )
@@ -104,9 +106,6 @@ type Server struct {
 	mux     *http.ServeMux
 	metrics *serverMetrics
 
-	closing context.Context // done once Close was called
-	close   context.CancelFunc
-
 	mu     sync.Mutex
 	closed bool                          // guarded by mu
 	logs   map[logKey]*log               // guarded by mu
@@ -140,7 +139,6 @@ func NewServer(opts ServerOptions) *Server {
 		logs: map[logKey]*log{}, peers: map[peerKey]int{}, sums: map[*window.Rendition]*sumSet{},
 	}
 	s.metrics = newServerMetrics(opts.Registerer, s)
-	s.closing, s.close = context.WithCancel(context.Background())
 	s.mux.HandleFunc("GET /relay/1/{stream}", s.serve)
 	s.mux.HandleFunc("GET /relay/1/{stream}/{rendition}", s.serve)
 	if opts.Reverse != nil {
@@ -160,7 +158,6 @@ func (s *Server) Close() {
 		l.end(wire.Stopping)
 	}
 	s.mu.Unlock()
-	s.close()
 	s.wait.Wait()
 }
 

@@ -55,10 +55,11 @@ func TestSharedKeys(t *testing.T) {
 		}
 		return c
 	}
-	if of("cluster one") != of("cluster one") {
+	one, other := of("cluster one"), of("cluster one")
+	if one != other {
 		t.Error("two nodes of a cluster do not know the same publisher again")
 	}
-	if of("cluster one") == of("cluster two") || of("cluster one") == of("") {
+	if one == of("cluster two") || one == of("") {
 		t.Error("the pepper makes no difference")
 	}
 	if c, _ := mustKeys(t, entries...).Permits("show", "secret-main"); c != of("") {

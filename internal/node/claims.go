@@ -45,6 +45,14 @@ func (c *cluster) claim(ctx context.Context, name, credential string, standby bo
 
 func (c *cluster) claimOne(ctx context.Context, name, credential string, standby bool) (release func(), err error) {
 	before := c.home(name)
+	c.mu.Lock()
+	c.coming[name] = struct{}{}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.coming, name)
+		c.mu.Unlock()
+	}()
 	wanted := relay.Claim{Stream: name, Credential: credential, Standby: standby, Regions: c.n.cfg.Load().RegionsOf(name)}
 	entry, err := c.directory.Claim(ctx, wanted)
 	switch {
@@ -178,6 +186,7 @@ func (c *cluster) superseded(name string, gen int64) {
 		return // it has gone over already
 	}
 	delete(c.claims, name)
+	delete(c.prepared, name)
 	c.mu.Unlock()
 	c.n.log.Warn("another node has the stream now: this one follows it", "stream", name, "gen", one.entry.Gen, "newer", gen)
 	c.n.hub.Yield(name)
@@ -306,22 +315,52 @@ func (c *cluster) home(stream string) string {
 
 // elsewhere is the way to the node that answers for a stream's cards; nil is this one.
 func (c *cluster) elsewhere(stream string) http.RoundTripper {
+	c.mu.Lock()
+	_, coming := c.coming[stream]
+	c.mu.Unlock()
+	if coming {
+		return onItsWay{}
+	}
 	home := c.home(stream)
 	if _, mine := c.generation(stream); mine || home == c.trust.Identity().Name {
 		return nil
 	}
+	c.mu.Lock()
+	delete(c.prepared, stream) // what the desk here knows is out of date from now on
+	c.mu.Unlock()
 	return c.directory.Transport(home)
 }
 
-// prepare has a desk that is opened here for a stream without an origin go on with what another node's was.
+// onItsWay answers for a stream that this node is taking over: its cards are not here yet. The API asks again in a moment.
+type onItsWay struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (onItsWay) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("the stream is on its way to this node")
+}
+
+// prepare has a desk of a stream without an origin, whose cards this node answers for, go on with what another node's was.
 func (c *cluster) prepare(name string) {
-	if _, mine := c.generation(name); mine || c.n.desks.Peek(name) != nil {
+	if _, mine := c.generation(name); mine {
+		return
+	}
+	c.mu.Lock()
+	_, fresh := c.prepared[name]
+	if len(c.prepared) >= mostPrepared {
+		clear(c.prepared)
+	}
+	c.prepared[name] = struct{}{}
+	c.mu.Unlock()
+	if fresh {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cardsTime)
 	defer cancel()
 	c.bringCards(ctx, name)
 }
+
+// mostPrepared bounds how many streams are remembered whose desks are up to date.
+const mostPrepared = 10000
 
 // carried is what other nodes may ask for over the directory: the API, and the desks of streams that move.
 func (c *cluster) carried(api http.Handler) http.Handler {

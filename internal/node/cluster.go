@@ -46,6 +46,8 @@ type cluster struct {
 	mu     sync.Mutex // guards what follows
 	claims map[string]*claim
 	moved  map[string]movedTo
+	// coming are streams that this node is taking over, prepared those without an origin whose desk here is up to date.
+	coming, prepared map[string]struct{}
 }
 
 // directoryFolder in the data folder has what the directory keeps on disk.
@@ -237,7 +239,7 @@ func (c *cluster) serve(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(c.n.log.Handler(), slog.LevelDebug), Protocols: onlyHTTP1(),
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(tls.NewListener(l, c.trust.ServerTLS("http/1.1"))) }()
+	go func() { done <- s.Serve(tls.NewListener(c.congestion.Listener(l), c.trust.ServerTLS("http/1.1"))) }()
 	var err error
 	select {
 	case err = <-done:

@@ -160,8 +160,8 @@ func (h *Hub) Check(name string, p Publisher) error {
 	if s.over {
 		return nil
 	}
-	if _, err := s.admitLocked(p); err != nil {
-		return err
+	if taken, _ := s.admitLocked(p); taken != nil {
+		return taken
 	}
 	return nil
 }

@@ -43,9 +43,9 @@ func (s *Stream) claim(p Publisher) (*Session, error) {
 	if s.over {
 		return nil, errOver
 	}
-	way, err := s.admitLocked(p)
-	if err != nil {
-		return nil, err
+	taken, way := s.admitLocked(p)
+	if taken != nil {
+		return nil, taken
 	}
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -73,21 +73,21 @@ func (s *Stream) claim(p Publisher) (*Session, error) {
 	return s.session, nil
 }
 
-// admitLocked tells whether a publisher may have the stream, and what the one before is told then.
-func (s *Stream) admitLocked(p Publisher) (way error, err *TakenError) {
+// admitLocked tells why a publisher may not have the stream; nil when it may, and what the one before is told then.
+func (s *Stream) admitLocked(p Publisher) (taken *TakenError, way error) {
 	switch {
 	case s.credential == p.Credential:
-		return ErrSuperseded, nil
+		return nil, ErrSuperseded
 	case s.publisher.Standby && !p.Standby:
-		return ErrGaveWay, nil
+		return nil, ErrGaveWay
 	case p.Standby && s.session == nil && s.era > 0 && s.hub.opt.Now().Sub(s.since) >= StandbyAfter:
-		return ErrSuperseded, nil
+		return nil, ErrSuperseded
 	}
-	err = &TakenError{Name: s.name}
+	taken = &TakenError{Name: s.name}
 	if s.session == nil {
-		err.Until = s.until
+		taken.Until = s.until
 	}
-	return nil, err
+	return taken, nil
 }
 
 func (s *Stream) away() {

@@ -53,6 +53,8 @@ type ClusterOptions struct {
 	Lab bool
 	// NATS are the servers of an operator's own NATS, nats://HOST:PORT, which the nodes are to use; none is that they run their own.
 	NATS []string
+	// Before, if not nil, is called before the nodes start, when the lab's ports are there.
+	Before func(*Cluster)
 	// Program is what runs; "" is what Build makes.
 	Program string
 }
@@ -64,6 +66,10 @@ type ClusterMember struct {
 	Country string
 	// Settings are for its configuration file alone, sections that the cluster's do not have.
 	Settings string
+	// Push names the nodes that cannot reach it, and to which it keeps connections.
+	Push []string
+	// Advertise is where the others reach its relay; "" is where it listens.
+	Advertise string
 	// Env is added to its environment, as NAME=VALUE.
 	Env []string
 }
@@ -122,6 +128,9 @@ func NewCluster(t testing.TB, opt ClusterOptions) *Cluster {
 	}
 	for _, n := range c.Nodes {
 		n.write(opt)
+	}
+	if opt.Before != nil {
+		opt.Before(c)
 	}
 	t.Cleanup(c.tell)
 	for _, n := range c.Nodes {
@@ -197,6 +206,17 @@ func (n *ClusterNode) write(opt ClusterOptions) {
 	case n.core:
 		role = fmt.Sprintf("core: [%s]\n  listen_nats: %q\n  listen_leaf: %q", quoted(clusterNATS), listen(clusterNATS), listen(clusterLeaf))
 	}
+	var push []string
+	for _, name := range n.Push {
+		push = append(push, fmt.Sprintf("%q", at(n.cluster.Node(name).IP, clusterRelay)))
+	}
+	if len(push) > 0 {
+		opt.Settings += fmt.Sprintf("relay: {push: [%s]}\n", strings.Join(push, ", "))
+	}
+	advertise := n.Advertise
+	if advertise == "" {
+		advertise = at(n.IP, clusterRelay)
+	}
 	text := fmt.Sprintf(`
 log: {level: debug}
 node: {name: %s, region: %q}
@@ -218,7 +238,7 @@ cluster:
 %s
 %s
 `, n.Name, n.Country, listen(clusterRTMP), listen(clusterHTTP), listen(clusterAdmin), filepath.Join(n.cluster.dir, n.Name), listen(clusterRelay),
-		at(n.IP, clusterRelay), "http://"+at(n.IP, clusterHTTP), n.Region, filepath.Join(n.cluster.dir, "authority"), role, opt.Settings, n.Settings)
+		advertise, "http://"+at(n.IP, clusterHTTP), n.Region, filepath.Join(n.cluster.dir, "authority"), role, opt.Settings, n.Settings)
 	Overwrite(n.cluster.t, n.file, text)
 }
 

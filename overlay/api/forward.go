@@ -132,7 +132,7 @@ func (c *call) carry(stream string, to http.RoundTripper, span time.Duration) (o
 	// The server gives answers less time than this may take. What cannot be set is not, as in a test's recorder.
 	_ = http.NewResponseController(c.w).SetWriteDeadline(until.Add(originTry + eventTime))
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
-		answered, err := c.try(ctx, stream, to)
+		answered, err := c.try(ctx, stream, to, min(originTry, max(time.Until(until), firstTry)))
 		switch {
 		case answered:
 			return carriedDone, nil
@@ -171,8 +171,8 @@ func (c *call) unreachable(err error) *Problem {
 // errUnavailable is an origin that answers, but not now.
 var errUnavailable = errors.New("it answers that it is not there at this time")
 
-// try sends the request once. answered is false when nothing was passed on to the client, and the request may be sent again.
-func (c *call) try(ctx context.Context, stream string, to http.RoundTripper) (answered bool, _ error) {
+// try sends the request once; the answer has to begin within some time. answered is false when nothing was passed on to the client, and the request may be sent again.
+func (c *call) try(ctx context.Context, stream string, to http.RoundTripper, within time.Duration) (answered bool, _ error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, c.r.Method, "http://origin"+c.r.URL.RequestURI(), bytes.NewReader(c.body))
@@ -185,7 +185,7 @@ func (c *call) try(ctx context.Context, stream string, to http.RoundTripper) (an
 		}
 	}
 	r.Header.Set(hopHeader, "1")
-	patience := time.AfterFunc(originTry, cancel)
+	patience := time.AfterFunc(within, cancel)
 	res, err := to.RoundTrip(r)
 	if !patience.Stop() && err == nil {
 		err = context.DeadlineExceeded

@@ -94,6 +94,15 @@ func (a address) comes(s *window.Snapshot, copied bool) bool {
 	return a.gen == s.Gen && a.pos == window.Position{MSN: s.NextMSN}
 }
 
+// initPrefix is what the names of initialisation sections begin with.
+const initPrefix = "init-"
+
+// namesMedia tells whether a file can be one of a rendition's.
+func namesMedia(file string) bool {
+	_, _, ok := parseName(file)
+	return ok || strings.HasPrefix(file, initPrefix)
+}
+
 // parseName reads GEN-MSN.m4s and GEN-MSN.PART.m4s; Part is -1 for the former.
 func parseName(file string) (gen int64, pos window.Position, ok bool) {
 	file, ok = strings.CutSuffix(file, ".m4s")

@@ -328,6 +328,15 @@ func TestArrivingInMidShow(t *testing.T) {
 		if got := get(h, "/live/other/video/7-102.4.m4s"); got.Code != 404 {
 			t.Errorf("a stream that nobody has: %d", got.Code)
 		}
+		h.opt.Registry.Remove(c.Presentation)
+		for len(demanded) > 0 {
+			<-demanded
+		}
+		for _, path := range []string{"favicon.ico", "video/7-102.x.m4s", "video/", ""} {
+			if got := get(h, "/live/show/"+path); got.Code != 404 || len(demanded) > 0 {
+				t.Errorf("%q: %d, and the stream is fetched", path, got.Code)
+			}
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestHandler()

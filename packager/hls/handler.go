@@ -99,12 +99,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		folder = name
 	}
 	e := h.opt.Registry.get(stream)
-	if unknown(e, folder) {
+	if unknown(e, folder) && (isPlaylist || isMedia && namesMedia(file)) {
 		if e = h.brought(w, r, stream, folder); e == nil {
 			return
 		}
 	}
 	switch {
+	case e == nil:
+		h.fail(w, kindOther, http.StatusNotFound, noStream)
+		return
 	case isPlaylist:
 		if h.rendition(w, r, e, stream, name) {
 			return

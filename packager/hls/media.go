@@ -15,7 +15,7 @@ import (
 // media answers for an initialisation section, a segment or a part; false when the name is none of them. A name may have been given
 // by any of the stream's presentations, and by any origin that a presentation had.
 func (h *Handler) media(w http.ResponseWriter, r *http.Request, e *entry, folder, file string) bool {
-	if strings.HasPrefix(file, "init-") {
+	if strings.HasPrefix(file, initPrefix) {
 		return h.initSection(w, r, e, folder, file)
 	}
 	gen, pos, ok := parseName(file)

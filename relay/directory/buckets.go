@@ -21,6 +21,12 @@ const (
 	cardsPrefix   = "$KV." + cardsBucket + "."
 )
 
+// Most that a bucket takes, in bytes: of memory, for those of streams and nodes each, and of files for cards.
+const (
+	memoryBucket = 16 << 20
+	cardsBytes   = 512 << 20
+)
+
 // shelf has the buckets once they were found.
 type shelf struct {
 	streams, cards atomic.Pointer[jetstream.Stream]
@@ -34,7 +40,7 @@ func bucket(name string, replicas int) jetstream.StreamConfig {
 		MaxMsgsPerSubject: 1, MaxMsgs: -1, MaxConsumers: -1, Duplicates: 2 * time.Second,
 		Storage: jetstream.MemoryStorage, Replicas: replicas, Discard: jetstream.DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowMsgTTL: true,
-		MaxMsgSize: maxRecord + 4<<10, MaxBytes: 64 << 20,
+		MaxMsgSize: maxRecord + 4<<10, MaxBytes: memoryBucket,
 	}
 	switch name {
 	case streamsBucket:
@@ -43,7 +49,7 @@ func bucket(name string, replicas int) jetstream.StreamConfig {
 		c.Description, c.SubjectDeleteMarkerTTL = "Signs of life of nodes.", 5*time.Second
 	case cardsBucket:
 		c.Description, c.SubjectDeleteMarkerTTL = "Last known state of each stream's cards.", time.Minute
-		c.Storage, c.MaxMsgSize, c.MaxBytes = jetstream.FileStorage, -1, 512<<20
+		c.Storage, c.MaxMsgSize, c.MaxBytes = jetstream.FileStorage, -1, cardsBytes
 		c.Discard, c.MaxAge = jetstream.DiscardOld, 7*24*time.Hour
 	}
 	return c
@@ -56,7 +62,7 @@ func (d *Directory) furnish(ctx context.Context) {
 	tick := time.NewTicker(d.opts.pace.retry)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		err := d.furnishOnce(ctx, d.now().Sub(began))
+		err := d.furnishOnce(ctx)
 		now := d.now()
 		switch {
 		case err == nil:
@@ -73,8 +79,12 @@ func (d *Directory) furnish(ctx context.Context) {
 			return
 		case now.Sub(began) >= 2*time.Second && (told.IsZero() || now.Sub(told) >= 10*time.Second):
 			told = now
-			what := "waiting for a majority of core nodes: "
-			if d.opts.Mode == Core && 2*d.cores() > len(d.opts.Cores) {
+			// NATS elects its first leader with all votes, since a node without a past may have lost it.
+			what := "waiting for a majority of core nodes, for all of them at their first start: "
+			if d.opts.Mode == External {
+				what = fmt.Sprintf("waiting for the directory, which needs JetStream with %d MiB of memory and %d MiB of files: ",
+					2*memoryBucket>>20, cardsBytes>>20)
+			} else if d.opts.Mode == Core && d.cores() >= len(d.opts.Cores) {
 				what = "waiting for the core nodes to agree on a leader: "
 			}
 			d.log.Warn(what+d.reachable(), "error", err)
@@ -90,6 +100,7 @@ func (d *Directory) furnish(ctx context.Context) {
 func (d *Directory) rest(ctx context.Context) bool {
 	tick := time.NewTicker(d.opts.pace.check)
 	defer tick.Stop()
+	grown := d.now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -99,19 +110,20 @@ func (d *Directory) rest(ctx context.Context) bool {
 		if healthy, _ := d.Healthy(); !healthy {
 			return true
 		}
-		if d.opts.Mode != Core || d.cores() >= d.opts.Replicas {
+		if d.opts.Mode == External && d.opts.Replicas > 1 && d.now().Sub(grown) >= time.Minute {
+			grown = d.now()
 			d.grow(ctx)
 		}
 	}
 }
 
 // furnishOnce has every bucket there, or says which could not be had and why.
-func (d *Directory) furnishOnce(ctx context.Context, waited time.Duration) error {
+func (d *Directory) furnishOnce(ctx context.Context) error {
 	for _, b := range []struct {
 		name string
 		to   *atomic.Pointer[jetstream.Stream]
 	}{{nodesBucket, nil}, {streamsBucket, &d.buckets.streams}, {cardsBucket, &d.buckets.cards}} {
-		s, err := d.have(ctx, b.name, waited)
+		s, err := d.have(ctx, b.name)
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", b.name, err)
 		}
@@ -123,7 +135,7 @@ func (d *Directory) furnishOnce(ctx context.Context, waited time.Duration) error
 }
 
 // have finds a bucket or makes it. Leaf nodes leave that to core nodes.
-func (d *Directory) have(ctx context.Context, name string, waited time.Duration) (jetstream.Stream, error) {
+func (d *Directory) have(ctx context.Context, name string) (jetstream.Stream, error) {
 	// Before there is a leader nobody answers.
 	look, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -140,10 +152,9 @@ func (d *Directory) have(ctx context.Context, name string, waited time.Duration)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return d.js.Stream(ctx, "KV_"+name) // another node was quicker
 	}
-	// Not all core nodes have been there yet. A majority is enough to begin with; grow adds the replicas later.
-	if d.opts.Replicas > 1 && waited >= 5*time.Second && tooFew(err) {
-		d.log.Warn("not all core nodes are there: the directory begins on one of them, and is copied to the others when they are",
-			"bucket", name, "nats", d.reachable())
+	// The operator's NATS may have one server only, or not all of them now; grow adds the replicas when it can.
+	if d.opts.Mode == External && d.opts.Replicas > 1 && tooFew(err) {
+		d.log.Warn("NATS has too few servers for as many replicas: the directory is on one of them", "bucket", name, "replicas", d.opts.Replicas)
 		return d.js.CreateStream(ctx, bucket(name, 1))
 	}
 	return nil, err
@@ -158,9 +169,6 @@ func tooFew(err error) bool {
 
 // grow gives buckets the replicas that they could not have at first.
 func (d *Directory) grow(ctx context.Context) {
-	if d.opts.Mode == Leaf || d.opts.Replicas < 2 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for _, name := range []string{nodesBucket, streamsBucket, cardsBucket} {

@@ -256,7 +256,8 @@ func (k *keeper) spread(ctx context.Context, stream string, last head, gen int64
 	}
 	sum := sha256.Sum256(snapshot)
 	h := head{Gen: gen, Sum: sum[:]}
-	most := int(k.d.nc.MaxPayload()) - maxHead
+	// NATS carries larger messages where it is let, but everything else waits behind them.
+	most := min(int(k.d.nc.MaxPayload()), 1<<20) - maxHead
 	// In a head the bytes are Base64.
 	if b.Len() < most/4*3 {
 		h.Packed = b.Bytes()

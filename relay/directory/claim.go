@@ -213,7 +213,7 @@ func (d *Directory) draft(c relay.Claim, above int64) relay.Entry {
 	_, _ = rand.Read(e.Secret) // it never fails
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	above = max(above, d.gens[c.Stream])
+	above = max(above, d.gens[c.Stream], d.minted[c.Stream])
 	if r := d.records[c.Stream]; r != nil {
 		above = max(above, r.entry.Gen)
 	}
@@ -295,6 +295,12 @@ func (d *Directory) Assert(c relay.Claim) relay.Entry {
 		return relay.Entry{}
 	}
 	e := d.draft(c, 0)
+	d.mu.Lock()
+	if len(d.minted) >= maxEntries {
+		clear(d.minted) // they are behind the clock by now
+	}
+	d.minted[c.Stream] = e.Gen
+	d.mu.Unlock()
 	_, _ = d.adopt(e, 0, true) // when this node is stopping there is nobody to tell
 	return e
 }

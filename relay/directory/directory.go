@@ -49,6 +49,7 @@ type Directory struct {
 	own     map[string]*owned
 	claims  map[string]chan struct{} // claims under way, closed when they are over
 	gens    map[string]int64         // greatest generation known of a stream, also of those that are no more
+	minted  map[string]int64         // generations of Assert, which nobody else may know of, but which names were given under
 	changed chan struct{}
 	synced  bool // the watch has had all of the list at least once
 	healthy bool
@@ -77,7 +78,7 @@ func Open(o Options) (*Directory, error) {
 		opts: o, log: o.Log, metrics: m, now: o.Now, instance: nuid.Next(),
 		relist: make(chan string, 1),
 		nodes:  map[string]*node{}, records: map[string]*record{}, own: map[string]*owned{},
-		claims: map[string]chan struct{}{}, gens: map[string]int64{}, changed: make(chan struct{}),
+		claims: map[string]chan struct{}{}, gens: map[string]int64{}, minted: map[string]int64{}, changed: make(chan struct{}),
 		since: o.Now(), linked: o.Now(),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -282,7 +283,7 @@ func (d *Directory) Healthy() (bool, time.Time) {
 
 // judgeLocked finds out whether the directory takes claims.
 func (d *Directory) judgeLocked(now time.Time) {
-	healthy := !d.acked.IsZero() && now.Sub(d.acked) < d.opts.pace.sick
+	healthy := !d.acked.IsZero() && now.Sub(d.acked) < d.opts.pace.sick && d.buckets.streams.Load() != nil
 	if healthy == d.healthy {
 		return
 	}

@@ -78,6 +78,9 @@ type guard struct{ open bool }
 
 // Check implements server.Authentication.
 func (g guard) Check(c server.ClientAuthentication) bool {
+	if c.Kind() == server.LEAF {
+		return true // they have an address of their own, and come with a certificate of the cluster
+	}
 	a := c.RemoteAddress()
 	return g.open || a != nil && a.Network() == "pipe"
 }
@@ -85,7 +88,7 @@ func (g guard) Check(c server.ClientAuthentication) bool {
 // cluster sets up the routes among core nodes.
 func cluster(o *Options, settings *server.Options) error {
 	settings.Cluster = server.ClusterOpts{
-		Name: "pushcart", NoAdvertise: true,
+		Name: "pushcart", NoAdvertise: true, Advertise: o.advertise,
 		// One connection for each pair is enough for what the directory carries.
 		PoolSize: 1, PingInterval: 3 * time.Second, MaxPingsOut: 2, WriteDeadline: 5 * time.Second,
 	}
@@ -105,6 +108,9 @@ func cluster(o *Options, settings *server.Options) error {
 // leaves sets up the connections between leaf nodes and core nodes, on either side.
 func leaves(o *Options, settings *server.Options) error {
 	settings.LeafNode.ReconnectInterval = time.Second
+	// Leaf nodes have no JetStream of their own, and use that of the core nodes as if they were one of them. Without this both
+	// sides keep its subjects from crossing.
+	settings.JsAccDefaultDomain = map[string]string{"$G": ""}
 	settings.LeafNode.WriteDeadline = 5 * time.Second
 	if o.Mode == Core && o.Leaf != "" {
 		if err := listenOn(o.Leaf, &settings.LeafNode.Host, &settings.LeafNode.Port); err != nil {

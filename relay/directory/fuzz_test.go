@@ -98,7 +98,7 @@ func FuzzCards(f *testing.F) {
 func TestBeatFits(t *testing.T) {
 	t.Parallel()
 	b := beat{Peer: self(1), Instance: "i"}
-	for range 2000 {
+	for range maxHeld + 50 {
 		b.Streams = append(b.Streams, relay.Held{Stream: "a-name-of-sixty-four-characters-which-is-as-long-as-a-name-may-be-0", Gen: 1 << 60, MSN: 1 << 60, From: "node-2"})
 	}
 	for i := range b.Streams {

@@ -27,10 +27,10 @@ import (
 
 // quick is the pace of tests. NATS counts times to live in whole seconds, and its elections take four to nine.
 var quick = pace{
-	beat: 150 * time.Millisecond, node: 1500 * time.Millisecond, sick: time.Second,
-	entry: 4 * time.Second, renew: time.Second, grave: 30 * time.Second,
-	away: 500 * time.Millisecond, claim: 2 * time.Second, retry: 150 * time.Millisecond,
-	check: 500 * time.Millisecond, cards: 50 * time.Millisecond, silence: 1500 * time.Millisecond, keep: 20 * time.Second,
+	beat: 200 * time.Millisecond, node: 2 * time.Second, sick: 1500 * time.Millisecond,
+	entry: 5 * time.Second, renew: time.Second, grave: 30 * time.Second,
+	away: 500 * time.Millisecond, claim: 3 * time.Second, retry: 150 * time.Millisecond,
+	check: 500 * time.Millisecond, cards: 50 * time.Millisecond, silence: 4 * time.Second, keep: 20 * time.Second,
 }
 
 // site is a node of a test.
@@ -137,7 +137,7 @@ func cores(t testing.TB, n int, tweak func(i int, o *Options)) []*site {
 	}
 	wg.Wait()
 	for _, s := range sites {
-		await(t, 15*time.Second, s.opts.Self.Name+" has the directory", func() bool { return ready(s, n-1) })
+		await(t, 40*time.Second, s.opts.Self.Name+" has the directory", func() bool { return ready(s, n-1) })
 	}
 	return sites
 }

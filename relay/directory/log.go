@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // serverLog passes the embedded server's log on. What it notices is of use for debugging only; warnings and errors are kept.
@@ -24,6 +25,17 @@ func (l *serverLog) debug(format string, v ...any) {
 	l.log.Debug("the directory's NATS server notes", "nats", fmt.Sprintf(format, v...))
 }
 
+// intended begin warnings of what this package does on purpose, or what passes by itself: how certificates are verified, how leaf
+// nodes get at JetStream, that others are waited for, which furnish says in words of its own.
+var intended = []string{"TLS certificate chain and hostname of", "The option `default_js_domain`", "Waiting for routing",
+	"Metalayer blocking snapshot", "JetStream has not established contact"}
+
 func (l *serverLog) warn(format string, v ...any) {
+	for _, known := range intended {
+		if strings.HasPrefix(format, known) {
+			l.debug(format, v...)
+			return
+		}
+	}
 	l.log.Warn("the directory's NATS server warns; streams go on", "nats", fmt.Sprintf(format, v...))
 }

@@ -64,6 +64,8 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
+	advertise string // where other core nodes are told that this one is; tests have an address at which nobody is
+
 	pace pace // zero is the usual one; tests have a quicker one
 }
 

@@ -46,7 +46,9 @@ func (d *Directory) adopt(e relay.Entry, rev uint64, provisional bool) (relay.En
 		return relay.Entry{}, fmt.Errorf("%w: this node is stopping", relay.ErrUnreachable)
 	}
 	d.own[e.Stream] = o
-	d.rememberLocked(e.Stream, e.Gen)
+	if !provisional {
+		d.rememberLocked(e.Stream, e.Gen)
+	}
 	d.signalLocked()
 	return e, nil
 }
@@ -175,6 +177,7 @@ func (d *Directory) settled(o *owned, was bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	o.provisional = false
+	d.rememberLocked(o.entry.Stream, o.entry.Gen)
 	d.log.Info("the directory has taken a stream that began without it", "stream", o.entry.Stream, "generation", o.entry.Gen)
 }
 

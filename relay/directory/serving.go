@@ -262,8 +262,8 @@ func (s *served) run(handler http.Handler) {
 	if err == nil {
 		err = w.finish()
 	}
-	if cause := context.Cause(s.ctx); err != nil && cause != nil {
-		err = cause
+	if cause := context.Cause(s.ctx); cause != nil {
+		err = cause // a handler that ends with its context has not told everything
 	}
 	s.end(err)
 }

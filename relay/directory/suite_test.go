@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func suite(t *testing.T, a, b *site) {
 	if first.Origin != aName || first.Region != a.Self().Region || !first.Live || len(first.Secret) != 32 {
 		t.Fatalf("the claim's entry is %+v", first)
 	}
-	b.sees("show", first.Gen, 3*time.Second)
+	b.sees("show", first.Gen, 15*time.Second)
 	select {
 	case <-changed:
 	case <-time.After(3 * time.Second):
@@ -46,9 +47,9 @@ func suite(t *testing.T, a, b *site) {
 	}
 	// It goes away: the standby takes over after a while; it comes back: the standby gives way at once.
 	a.SetLive("show", first.Gen, false)
-	await(t, 3*time.Second, "the other node hears that the publisher is away", func() bool { e, _ := b.Lookup("show"); return !e.Live })
+	await(t, 15*time.Second, "the other node hears that the publisher is away", func() bool { e, _ := b.Lookup("show"); return !e.Live })
 	var second relay.Entry
-	await(t, 5*time.Second, "the standby takes over", func() (ok bool) {
+	await(t, 15*time.Second, "the standby takes over", func() (ok bool) {
 		e, err := b.Claim(ctx, standby)
 		second = e
 		return err == nil
@@ -56,16 +57,16 @@ func suite(t *testing.T, a, b *site) {
 	if second.Gen <= first.Gen || second.Origin != bName || !second.Standby {
 		t.Errorf("the standby's entry is %+v, the first one's generation was %d", second, first.Gen)
 	}
-	await(t, 3*time.Second, "the first origin is told", func() bool { return a.supersededBy("show") == second.Gen })
-	a.sees("show", second.Gen, 3*time.Second)
+	await(t, 15*time.Second, "the first origin is told", func() bool { return a.supersededBy("show") == second.Gen })
+	a.sees("show", second.Gen, 15*time.Second)
 	third := a.must(claimOf("show", "host"))
 	if third.Gen <= second.Gen {
 		t.Errorf("generation %d follows %d", third.Gen, second.Gen)
 	}
-	await(t, 3*time.Second, "the standby is told", func() bool { return b.supersededBy("show") == third.Gen })
+	await(t, 15*time.Second, "the standby is told", func() bool { return b.supersededBy("show") == third.Gen })
 	// A phone that changes its network.
 	fourth := b.must(claimOf("show", "host"))
-	await(t, 3*time.Second, "the origin that was left is told", func() bool { return a.supersededBy("show") == fourth.Gen })
+	await(t, 15*time.Second, "the origin that was left is told", func() bool { return a.supersededBy("show") == fourth.Gen })
 	// What a superseded origin says is not heard.
 	a.Release("show", third.Gen)
 	a.SetLive("show", third.Gen, false)
@@ -74,12 +75,12 @@ func suite(t *testing.T, a, b *site) {
 	}
 	// Entries outlast their time to live.
 	until := time.Now().Add(quick.entry + time.Second)
-	await(t, 10*time.Second, "time passes", func() bool { return time.Now().After(until) })
+	await(t, 20*time.Second, "time passes", func() bool { return time.Now().After(until) })
 	if e, ok := a.Lookup("show"); !ok || e.Gen != fourth.Gen {
 		t.Error("the entry was not renewed")
 	}
 	b.Release("show", fourth.Gen)
-	a.sees("show", 0, 3*time.Second)
+	a.sees("show", 0, 15*time.Second)
 	if len(a.Entries()) != 0 || len(b.Entries()) != 0 {
 		t.Errorf("entries are left: %v, %v", a.Entries(), b.Entries())
 	}
@@ -133,7 +134,7 @@ func race(t *testing.T, sites []*site) {
 		t.Fatal("nobody has won")
 	}
 	for i := range sites {
-		sites[i].sees("raced", won.Gen, 3*time.Second)
+		sites[i].sees("raced", won.Gen, 15*time.Second)
 	}
 	gens := make([]int64, len(sites))
 	for i := range sites {
@@ -142,43 +143,90 @@ func race(t *testing.T, sites []*site) {
 	wg.Wait()
 	last := max(gens[0], gens[1], gens[2])
 	for i := range sites {
-		sites[i].sees("moving", last, 3*time.Second)
+		sites[i].sees("moving", last, 15*time.Second)
 		if gens[i] != last {
-			await(t, 3*time.Second, "a loser is told", func() bool { return sites[i].supersededBy("moving") > gens[i] })
+			await(t, 15*time.Second, "a loser is told", func() bool { return sites[i].supersededBy("moving") > gens[i] })
 		}
 	}
 }
 
-// TestCores has what needs three core nodes that are well. Their clocks are five seconds apart.
-func TestCores(t *testing.T) {
+// together runs tests at once, however few processors there are: they wait nearly all of their time.
+func together(t *testing.T, tests map[string]func(*testing.T)) {
+	var wg sync.WaitGroup
+	room := make(chan struct{}, 4) // but elections are lost on a busy machine
+	for name, f := range tests {
+		wg.Go(func() {
+			room <- struct{}{}
+			t.Run(name, f)
+			<-room
+		})
+	}
+	wg.Wait()
+}
+
+func TestDirectory(t *testing.T) {
 	t.Parallel()
+	before := runtime.NumGoroutine()
+	together(t, map[string]func(*testing.T){
+		"cores": testCores, "leaf": testLeaf, "external": testExternal, "single": testSingle,
+		"node lost": testNodeLost, "restart": testRestart, "leader lost": testLeaderLost, "partition": testPartition, "alone": testAlone,
+		"carried vanish": testCarriedVanish,
+	})
+	await(t, 20*time.Second, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
+}
+
+// testSingle has a node that is alone: it opens no port.
+func testSingle(t *testing.T) {
+	s := cores(t, 1, nil)[0]
+	if a := s.server.Addr(); a != nil {
+		t.Errorf("it listens at %s", a)
+	}
+	if a := s.server.ClusterAddr(); a != nil {
+		t.Errorf("it listens at %s", a)
+	}
+	e := s.must(claimOf("show", "host"))
+	s.Release("show", e.Gen)
+	s.sees("show", 0, 15*time.Second)
+	s.stop()
+	s.start() // its file of cards is still there, and the release was not forgotten before the end
+	await(t, 15*time.Second, "it is back", func() bool { return ready(s, 0) })
+	if _, ok := s.Lookup("show"); ok {
+		t.Error("what was released is there again")
+	}
+}
+
+// testCores has what needs three core nodes that are well. Their clocks are five seconds apart.
+func testCores(t *testing.T) {
 	sites := cores(t, 3, func(i int, o *Options) {
 		figures(o)
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(i-1) * 5 * time.Second) }
 	})
-	t.Run("suite", func(t *testing.T) { suite(t, sites[2], sites[0]) })
+	together(t, map[string]func(*testing.T){
+		"suite":  func(t *testing.T) { suite(t, sites[2], sites[0]) },
+		"cards":  func(t *testing.T) { cards(t, sites[0], sites[1], 1200<<10, 10) },
+		"tunnel": func(t *testing.T) { carried(t, sites[0], sites[1], 0, maxInline+1) },
+	})
 	t.Run("race", func(t *testing.T) { race(t, sites) })
 	t.Run("hostile", func(t *testing.T) { hostile(t, sites[0], sites[1]) })
-	t.Run("cards", func(t *testing.T) { cards(t, sites[0], sites[1]) })
-	t.Run("tunnel", func(t *testing.T) { carried(t, sites[0], sites[1]) })
 }
 
-// TestLeaf has a leaf node at a core node that is alone, all over TLS.
-func TestLeaf(t *testing.T) {
-	t.Parallel()
+// testLeaf has a leaf node at a core node that is alone, all over TLS.
+func testLeaf(t *testing.T) {
 	ca, address := newAuthority(t), freePorts(t, 1)[0]
 	core := cores(t, 1, func(_ int, o *Options) { o.Leaf, o.TLS = address, ca.config("node-0"); figures(o) })[0]
 	o := Options{Self: self(1), Mode: Leaf, URLs: []string{address}, TLS: ca.config("node-1")}
 	figures(&o)
 	leaf := up(t, o)
 	await(t, 15*time.Second, "the leaf has the directory", func() bool { return ready(leaf, 1) && ready(core, 1) })
-	t.Run("suite", func(t *testing.T) { suite(t, leaf, core) })
-	t.Run("tunnel", func(t *testing.T) { carried(t, leaf, core) })
+	together(t, map[string]func(*testing.T){
+		"suite":  func(t *testing.T) { suite(t, leaf, core) },
+		"tunnel": func(t *testing.T) { carried(t, leaf, core, 10, maxInline+1) },
+	})
 	t.Run("stranger", func(t *testing.T) {
 		stranger := up(t, Options{Self: self(2), Mode: Leaf, URLs: []string{address}, TLS: newAuthority(t).config("node-2")})
 		plain := up(t, Options{Self: self(3), Mode: Leaf, URLs: []string{address}})
 		until := time.Now().Add(1500 * time.Millisecond)
-		await(t, 5*time.Second, "strangers try", func() bool { return time.Now().After(until) })
+		await(t, 15*time.Second, "strangers try", func() bool { return time.Now().After(until) })
 		for _, s := range []*site{stranger, plain} {
 			if s.server.NumLeafNodes() != 0 || len(s.Peers()) != 0 {
 				t.Errorf("%s was let in without a certificate of the cluster", s.opts.Self.Name)
@@ -187,9 +235,8 @@ func TestLeaf(t *testing.T) {
 	})
 }
 
-// TestExternal has two nodes at a NATS server that is not theirs, with its usual limit of a message.
-func TestExternal(t *testing.T) {
-	t.Parallel()
+// testExternal has two nodes at a NATS server that is not theirs, with its usual limit of a message.
+func testExternal(t *testing.T) {
 	address := operator(t)
 	sites := make([]*site, 2)
 	for i := range sites {
@@ -200,7 +247,9 @@ func TestExternal(t *testing.T) {
 	for _, s := range sites {
 		await(t, 20*time.Second, "the directory is there", func() bool { return ready(s, 1) })
 	}
-	t.Run("suite", func(t *testing.T) { suite(t, sites[0], sites[1]) })
-	t.Run("cards", func(t *testing.T) { cards(t, sites[0], sites[1]) })
-	t.Run("tunnel", func(t *testing.T) { carried(t, sites[0], sites[1]) })
+	together(t, map[string]func(*testing.T){
+		"suite":  func(t *testing.T) { suite(t, sites[0], sites[1]) },
+		"cards":  func(t *testing.T) { cards(t, sites[0], sites[1], 900<<10, 1200<<10, 1100<<10, 10) },
+		"tunnel": func(t *testing.T) { carried(t, sites[0], sites[1], 0, 10, maxInline, maxInline+1, maxBody) },
+	})
 }

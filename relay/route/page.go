@@ -21,7 +21,8 @@ th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--
 th{font-weight:600;color:var(--dim);font-size:.85rem}.n{text-align:right}
 .dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad);font-weight:600}`
 
-// pageText is the page. It needs no script: the browser fetches it again by itself.
+// pageText is the page. It needs no script: the browser fetches it again by itself. What matters most comes first, because that is
+// what fits on a phone.
 const pageText = `<!doctype html>
 <html lang="en">
 <head>
@@ -38,25 +39,25 @@ const pageText = `<!doctype html>
 
 <h2>Nodes</h2>
 <div class="scroll"><table>
-<thead><tr><th>node</th><th>region</th><th>version</th><th class="n">up</th><th class="n">CPU, cores</th><th class="n">viewers</th><th class="n">peers</th><th class="n">streams</th><th class="n">seen</th><th class="n">certificate</th></tr></thead>
+<thead><tr><th>node</th><th>region</th><th class="n">seen</th><th class="n">CPU, cores</th><th class="n">viewers</th><th class="n">peers</th><th class="n">streams</th><th class="n">certificate</th><th class="n">up</th><th>version</th></tr></thead>
 <tbody>
-{{range .Nodes}}<tr><td>{{.Name}}{{if .Full}} <span class="bad">full</span>{{end}}</td><td>{{.Region}}</td><td>{{.Version}}</td><td class="n">{{span .Uptime}}</td><td class="n">{{printf "%.2f" .CPU}}</td><td class="n">{{.Viewers}}</td><td class="n">{{.Peers}}</td><td class="n">{{.Holds}}</td><td class="n">{{if .Self}}this node{{else}}<span class="{{if gt .SeenAgo 3.0}}bad{{else}}good{{end}}">{{span .SeenAgo}} ago</span>{{end}}</td><td class="n">{{with .CertificateDays}}<span class="{{if lt . 30.0}}bad{{end}}">{{days .}}</span>{{else}}–{{end}}</td></tr>
+{{range .Nodes}}<tr><td>{{.Name}}{{if .Full}} <span class="bad">full</span>{{end}}</td><td>{{.Region}}</td><td class="n">{{if .Self}}this node{{else}}<span class="{{if gt .SeenAgo 3.0}}bad{{else}}good{{end}}">{{span .SeenAgo}} ago</span>{{end}}</td><td class="n">{{printf "%.2f" .CPU}}</td><td class="n">{{.Viewers}}</td><td class="n">{{.Peers}}</td><td class="n">{{.Holds}}</td><td class="n">{{with .CertificateDays}}<span class="{{if lt . 30.0}}bad{{end}}">{{days .}}</span>{{else}}–{{end}}</td><td class="n">{{span .Uptime}}</td><td>{{.Version}}</td></tr>
 {{end}}</tbody></table></div>
 {{with .MoreNodes}}<p class="dim">and {{.}} more</p>{{end}}
 
 <h2>Streams</h2>
 {{if .Streams}}<div class="scroll"><table>
-<thead><tr><th>stream</th><th>origin</th><th>region</th><th class="n">generation</th><th>publisher</th><th>held in</th><th class="n">by nodes</th><th>allowed in</th></tr></thead>
+<thead><tr><th>stream</th><th>origin</th><th>publisher</th><th>held in</th><th class="n">by nodes</th><th>allowed in</th><th>region</th><th class="n">generation</th></tr></thead>
 <tbody>
-{{range .Streams}}<tr><td>{{.Stream}}</td><td>{{.Origin}}{{if .OriginLost}} <span class="bad">lost</span>{{end}}</td><td>{{.Region}}</td><td class="n">{{.Gen}}</td><td>{{if .Live}}<span class="good">live</span>{{else}}<span class="bad">away</span>{{end}}{{if .Standby}} (standby){{end}}</td><td>{{join .Regions}}</td><td class="n">{{.Holders}}</td><td>{{if .Allowed}}{{join .Allowed}}{{else}}all regions{{end}}</td></tr>
+{{range .Streams}}<tr><td>{{.Stream}}</td><td>{{.Origin}}{{if .OriginLost}} <span class="bad">lost</span>{{end}}</td><td>{{if .Live}}<span class="good">live</span>{{else}}<span class="bad">away</span>{{end}}{{if .Standby}} (standby){{end}}</td><td>{{join .Regions}}</td><td class="n">{{.Holders}}</td><td>{{if .Allowed}}{{join .Allowed}}{{else}}all regions{{end}}</td><td>{{.Region}}</td><td class="n">{{.Gen}}</td></tr>
 {{end}}</tbody></table></div>
 {{with .MoreStreams}}<p class="dim">and {{.}} more</p>{{end}}{{else}}<p class="dim">none</p>{{end}}
 
 <h2>Copies</h2>
 {{if .Links}}<div class="scroll"><table>
-<thead><tr><th>stream</th><th>from</th><th>to</th><th class="n">generation</th><th class="n">segment, part</th><th class="n">lag</th><th class="n">throughput</th></tr></thead>
+<thead><tr><th>stream</th><th>from</th><th>to</th><th class="n">lag</th><th class="n">segment, part</th><th class="n">throughput</th><th class="n">generation</th></tr></thead>
 <tbody>
-{{range .Links}}<tr><td>{{.Stream}}</td><td>{{.From}}</td><td>{{.To}}</td><td class="n">{{.Position.Gen}}</td><td class="n">{{.Position.MSN}}.{{.Position.Part}}</td><td class="n">{{printf "%.0f" .LagMS}} ms</td><td class="n">{{with .Rate}}{{rate .}}{{else}}–{{end}}</td></tr>
+{{range .Links}}<tr><td>{{.Stream}}</td><td>{{.From}}</td><td>{{.To}}</td><td class="n">{{printf "%.0f" .LagMS}} ms</td><td class="n">{{.Position.MSN}}.{{.Position.Part}}</td><td class="n">{{with .Rate}}{{rate .}}{{else}}–{{end}}</td><td class="n">{{.Position.Gen}}</td></tr>
 {{end}}</tbody></table></div>
 {{with .MoreLinks}}<p class="dim">and {{.}} more</p>{{end}}{{else}}<p class="dim">none</p>{{end}}
 </body>

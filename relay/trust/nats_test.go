@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -38,7 +39,7 @@ func (l *natsLog) has(part string) bool {
 
 func (l *natsLog) Noticef(string, ...any)         {}
 func (l *natsLog) Warnf(format string, _ ...any)  { l.add(format) }
-func (l *natsLog) Fatalf(format string, _ ...any) { l.add(format) }
+func (l *natsLog) Fatalf(format string, a ...any) { l.add(fmt.Sprintf(format, a...)) }
 func (l *natsLog) Errorf(format string, _ ...any) { l.add(format) }
 func (l *natsLog) Debugf(string, ...any)          {}
 func (l *natsLog) Tracef(string, ...any)          {}
@@ -47,7 +48,7 @@ func (l *natsLog) Tracef(string, ...any)          {}
 func startNATS(t *testing.T, c *Credentials, route, leaf string) (*server.Server, *natsLog) {
 	t.Helper()
 	o := &server.Options{
-		ServerName: c.Identity().Name + time.Now().Format("150405.000000000"), DontListen: true, NoSigs: true,
+		ServerName: c.Identity().Name + time.Now().Format("150405.000000000"), Host: "127.0.0.1", Port: -1, NoSigs: true,
 		Cluster:  server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: -1, TLSConfig: c.NATSTLS(), TLSTimeout: 5},
 		LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: -1, TLSConfig: c.NATSTLS(), TLSTimeout: 5, ReconnectInterval: 50 * time.Millisecond},
 	}
@@ -71,7 +72,7 @@ func startNATS(t *testing.T, c *Credentials, route, leaf string) (*server.Server
 		s.WaitForShutdown()
 	})
 	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
+		t.Fatalf("the server does not start: %v", log.lines)
 	}
 	return s, log
 }

@@ -45,13 +45,6 @@ func (p *parser) u8(what string) uint8 {
 	return 0
 }
 
-func (p *parser) u32(what string) uint32 {
-	if b := p.take(4, what); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
 func (p *parser) i64(what string) int64 {
 	if b := p.take(8, what); b != nil {
 		return int64(binary.BigEndian.Uint64(b))
