@@ -20,7 +20,8 @@ deps-demo:
 
 deps-test:
 	@scripts/install.sh ffmpeg fonts-dejavu-core chromium srt-tools gstreamer1.0-tools gstreamer1.0-plugins-base \
-	  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp
+	  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp \
+	  nginx varnish
 
 web: $(SITE)
 

@@ -366,32 +366,32 @@ func (g *tours) of(node string) (all []*tour) {
 // reach waits until all viewers have a segment with a number, or more.
 func (g *tours) reach(t *testing.T, msn int64) {
 	t.Helper()
-	testkit.EventuallyWithin(t, sometime, fmt.Sprint("all viewers are at segment ", msn), func() bool {
-		for _, v := range g.all {
-			if at, _ := v.position(); at[0] < msn {
-				return false
-			}
-		}
-		return true
-	})
+	g.wait(t, time.Now().Add(sometime), msn)
 }
 
 // on waits until all viewers have got some segments further than the furthest of them is now.
 func (g *tours) on(t *testing.T, segments int64) {
 	t.Helper()
+	deadline := time.Now().Add(sometime)
+	g.wait(t, deadline, 0)
 	far := int64(0)
 	for _, v := range g.all {
 		at, _ := v.position()
 		far = max(far, at[0])
 	}
-	deadline := time.Now().Add(sometime)
+	g.wait(t, deadline, far+segments)
+}
+
+// wait waits until all viewers are at a segment, or further.
+func (g *tours) wait(t *testing.T, deadline time.Time, msn int64) {
+	t.Helper()
 	for _, v := range g.all {
 		for {
-			if at, _ := v.position(); at[0] >= far+segments {
+			if at, _ := v.position(); at[0] >= msn {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("not all viewers got from segment %d to %d:\n%s", far, far+segments, g.where())
+				t.Fatalf("not all viewers got to segment %d:\n%s", msn, g.where())
 			}
 			select {
 			case <-time.After(20 * time.Millisecond):
@@ -442,27 +442,32 @@ func (g *tours) longest(node string) (d time.Duration) {
 	return d
 }
 
-// everywhere wants all that one node's playlists listed, between two segments, to have been had from all nodes.
-func (g *tours) everywhere(t *testing.T, nodes []string, from, to int64) {
+// everywhere wants all media between two segments that any node's playlists listed to be had from all nodes. What a viewer did not
+// get around to is asked for now.
+func (g *tours) everywhere(t *testing.T, stream string, nodes []*testkit.ClusterNode, from, to int64) {
 	t.Helper()
+	type missed struct {
+		name string
+		node *testkit.ClusterNode
+	}
+	var all []missed
+	had := 0
 	g.atlas.mu.Lock()
-	defer g.atlas.mu.Unlock()
-	missing, had := 0, 0
 	for name, c := range g.names {
-		msn, ok := numberOf(name)
-		if !ok || msn < from || msn >= to {
-			continue
-		}
-		had++
-		for _, n := range nodes {
-			if !c.nodes[n] {
-				if missing++; missing < 5 {
-					t.Errorf("%s was had from %v only, not from %s", name, sortedKeys(c.nodes), n)
+		if msn, ok := numberOf(name); ok && msn >= from && msn < to {
+			had++
+			for _, n := range nodes {
+				if !c.nodes[n.Name] {
+					all = append(all, missed{name, n})
 				}
 			}
 		}
 	}
-	t.Logf("%d media of segments %d to %d were had from each of %v, %d not", had, from, to, nodes, missing)
+	g.atlas.mu.Unlock()
+	for _, m := range all {
+		g.note(g.names, m.node.Name, m.name, bodyOf(t, m.node.HTTP+"/live/"+stream+"/"+m.name, http.StatusOK), false)
+	}
+	t.Logf("%d media of segments %d to %d were had from each of %v, %d only when all was over", had, from, to, namesOf(nodes), len(all))
 	if had == 0 {
 		t.Error("nothing was compared")
 	}

@@ -61,7 +61,7 @@ ladder:
 	_, took, refused := waitFor(t, there, "show")
 	late := viewersOf(t, a, "show", renditions, there)
 	t.Logf("%s: the first viewer in mid-show waited %.2f s, refused %d times", there.Name, took.Seconds(), refused)
-	late.reach(t, 1)
+	late.on(t, 0)
 	v2 := testkit.NewViewer(t, there.Master("show"))
 	for _, r := range renditions {
 		for _, s := range v2.Playlist(r).Segments {
@@ -90,7 +90,7 @@ ladder:
 	late.stop()
 	g.tell(t)
 	late.tell(t)
-	g.everywhere(t, namesOf(all), from, to)
+	g.everywhere(t, "show", all, from, to)
 	a.judge(t)
 	for _, r := range renditions {
 		for _, n := range all[1:] {
@@ -130,12 +130,11 @@ ladder:
 	}
 }
 
-// firstOf is the number of the first segment that all viewers of a group had from the beginning.
+// firstOf is the number of the first segment that all viewers of a group have from its beginning.
 func firstOf(g *tours) (msn int64) {
 	for _, v := range g.all {
-		if _, l := v.position(); l != nil && len(l.Segments) > 0 {
-			msn = max(msn, l.Segments[0].MSN)
-		}
+		at, _ := v.position()
+		msn = max(msn, at[0]+1)
 	}
 	return msn
 }

@@ -167,11 +167,14 @@ func together(t *testing.T, tests map[string]func(*testing.T)) {
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	before := runtime.NumGoroutine()
+	var wg sync.WaitGroup
+	wg.Go(func() { t.Run("leader lost", testLeaderLost) }) // it takes the longest: two elections
 	together(t, map[string]func(*testing.T){
 		"cores": testCores, "leaf": testLeaf, "external": testExternal, "single": testSingle,
-		"node lost": testNodeLost, "restart": testRestart, "leader lost": testLeaderLost, "partition": testPartition, "alone": testAlone,
+		"node lost": testNodeLost, "restart": testRestart, "partition": testPartition, "alone": testAlone,
 		"carried vanish": testCarriedVanish,
 	})
+	wg.Wait()
 	await(t, 20*time.Second, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
 }
 
