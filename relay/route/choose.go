@@ -120,9 +120,9 @@ func allowed(e relay.Entry, region string) bool {
 	return len(e.Regions) == 0 || slices.Contains(e.Regions, region)
 }
 
-// nearest finds the node to send a viewer to: of those that viewers can reach and that are not full, one in the first region
-// of the order that has any; there one that holds the stream, with the least load; of such, always the same one for a stream.
-// When all are full, it is one of those.
+// nearest finds the node to send a viewer to: of those that viewers can reach, one in the first region of the order that has any;
+// there one that holds the stream, with the least load; of such, always the same one for a stream. Whether a node takes
+// further peers (Load.Full) is nothing to viewers.
 func (t *Router) nearest(e relay.Entry, order []string) (relay.Peer, bool) {
 	var best relay.Peer
 	var bestKey []float64
@@ -132,7 +132,7 @@ func (t *Router) nearest(e relay.Entry, order []string) (relay.Peer, bool) {
 		}
 		_, holds := held(p, e.Stream)
 		// Smaller is better, the first that differs decides.
-		key := []float64{one(p.Load.Full), float64(rank(order, p.Region)), one(!holds), loadStep(p.Load), rendezvous(e.Stream, p.Name)}
+		key := []float64{float64(rank(order, p.Region)), one(!holds), loadStep(p.Load), rendezvous(e.Stream, p.Name)}
 		if bestKey == nil || slices.Compare(key, bestKey) < 0 || slices.Compare(key, bestKey) == 0 && p.Name < best.Name {
 			best, bestKey = p, key
 		}

@@ -40,14 +40,7 @@ func TestNearest(t *testing.T) {
 		{"unknown country: where the viewer came to", "", nil, "eu-1"},
 		{"a region without nodes: the first of the fallback", "AU", nil, "us-2"},
 		{"and the second when the first has none", "AU", func(f *fake) { f.peers = f.peers[:2] }, "eu-1"},
-		{"holder is full", "US", func(f *fake) { f.peers[3].Load.Full = true }, "us-1"},
-		{"all of the region are full", "JP", func(f *fake) { f.peers[0].Load.Full = true }, "us-2"},
-		{"everybody is full", "JP", func(f *fake) {
-			f.self.Load.Full = true
-			for i := range f.peers {
-				f.peers[i].Load.Full = true
-			}
-		}, "asia-1"},
+		{"the holder takes no further peers", "US", func(f *fake) { f.peers[3].Load.Full = true }, "us-2"},
 		{"viewers cannot reach the holder", "US", func(f *fake) { f.peers[3].URL = "" }, "us-1"},
 		{"what it says of itself is no address", "US", func(f *fake) { f.peers[3].URL = "javascript:alert(1)//" }, "us-1"},
 		{"load among holders", "US", func(f *fake) {

@@ -42,7 +42,7 @@ type Place struct {
 	Position *Position `json:"position,omitempty"`
 	// Lag behind the origin in seconds.
 	Lag float64 `json:"lag"`
-	// Viewers that it serves, of all streams; CPU that it takes, in cores; Full when it should get no more.
+	// Viewers that it serves, of all streams; CPU that it takes, in cores; Full when it takes no further nodes that copy from it.
 	Viewers int     `json:"viewers"`
 	CPU     float64 `json:"cpu"`
 	Full    bool    `json:"full"`
