@@ -26,7 +26,8 @@ type audience struct {
 	// parts and playlists are answers by what the cache says of them, such as HIT; refused are answers without success, and
 	// requests without an answer.
 	parts, playlists, refused map[string]int
-	// reached is the position that an address was given with last.
+	// reached is the position that the cache has under an address. What a node answers to one whom the cache had wait for too
+	// long is not kept, and may be newer.
 	reached map[string][2]int64
 	// news are positions in the order in which the first viewer had them.
 	news []news
@@ -204,7 +205,7 @@ func (v *behind) playlist(ctx context.Context, query string) *testkit.Playlist {
 	if n, _ := fmt.Sscanf(query, "?_HLS_msn=%d&_HLS_part=%d", &asked[0], &asked[1]); n == 2 && slices.Compare(at[:], asked[:]) <= 0 {
 		v.fail("%s: whoever asks for part %v of %s gets a playlist in which %v comes next", v.cache, asked, v.rendition, at)
 	}
-	// What was given before this was asked for bounds it.
+	// What the cache had before this was asked for bounds it.
 	if slices.Compare(at[:], floor[:]) < 0 {
 		v.fail("%s: %s goes back from %v to %v", v.cache, ref, floor, at)
 	}
@@ -217,7 +218,7 @@ func (v *behind) arrived(ref string, at [2]int64, sent time.Time, how string, ba
 	now := time.Now()
 	v.audience.mu.Lock()
 	v.playlists[how]++
-	if before := v.reached[ref]; slices.Compare(at[:], before[:]) > 0 {
+	if before := v.reached[ref]; slices.Compare(at[:], before[:]) > 0 && (bare || how == "HIT") {
 		v.reached[ref] = at
 	}
 	if bare {
@@ -236,7 +237,10 @@ func (v *behind) arrived(ref string, at [2]int64, sent time.Time, how string, ba
 
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if slices.Compare(at[:], v.high[:]) > 0 {
+	switch c := slices.Compare(at[:], v.high[:]); {
+	case c < 0 && !bare:
+		v.fail("%s: a viewer of %s goes back from %v to %v", v.cache, v.rendition, v.high, at)
+	case c > 0:
 		if v.high[0] >= 0 {
 			v.stall = max(v.stall, now.Sub(v.last))
 		}

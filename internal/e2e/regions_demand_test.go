@@ -51,8 +51,8 @@ routing:
 		for range 3 {
 			bodyOf(t, n.Master("vip"), http.StatusUnavailableForLegalReasons)
 		}
-		if refused := n.Metric("pushcart_relay_copy_refused_total", "reason", "forbidden"); refused == 0 {
-			t.Errorf("%s does not count what it refused", n.Name)
+		if refused := n.Metric("pushcart_hls_requests_total", "status", "451") + n.Metric("pushcart_hls_requests_total", "code", "451"); refused != 3 {
+			t.Errorf("%s counts %v of the 3 requests that it refused", n.Name, refused)
 		}
 	}
 	bodyOf(t, eu.Master("vip"), http.StatusOK)

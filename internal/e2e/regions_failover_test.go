@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -107,21 +108,21 @@ func TestRegionsOriginKilled(t *testing.T) {
 	leave()
 }
 
-// commanding has clients change cards by nodes, without rest. The function that it returns stops them and wants every command
-// to have been carried out, exactly once.
+// commanding has clients put new cards on the list by nodes, without rest, each with a key until it is acknowledged. The function
+// that it returns stops them and wants every command to have been carried out, exactly once.
 func commanding(t *testing.T, nodes ...*testkit.ClusterNode) func(*testing.T) {
 	t.Helper()
 	end := make(chan struct{})
 	var group sync.WaitGroup
 	type client struct {
-		card        string
+		node        string
 		done, tries int
 		wait        time.Duration
 		wrong       []string
 	}
 	clients := make([]*client, len(nodes))
 	for i, n := range nodes {
-		x := &client{card: fmt.Sprint("from-", n.Name)}
+		x := &client{node: n.Name}
 		clients[i] = x
 		h := newHost(t, n.HTTP)
 		group.Go(func() {
@@ -131,23 +132,23 @@ func commanding(t *testing.T, nodes ...*testkit.ClusterNode) func(*testing.T) {
 					return
 				case <-time.After(100 * time.Millisecond):
 				}
-				key, began := fmt.Sprint(x.card, "-", x.done), time.Now()
+				card, began := fmt.Sprint("from-", x.node, "-", x.done), time.Now()
 				for {
-					a, err := h.ask(http.MethodPut, "/cards/"+x.card, product(x.card, fmt.Sprintf("%d.00", x.done+1)), "Idempotency-Key", key)
+					a, err := h.ask(http.MethodPut, "/cards/"+card, product(card, "1.00"), "Idempotency-Key", "key-of-"+card)
 					x.tries++
 					if r, ok := granted(a, err); ok {
-						if x.done++; r.Rev != int64(x.done) && len(x.wrong) < 3 {
-							x.wrong = append(x.wrong, fmt.Sprintf("command %d made revision %d", x.done, r.Rev))
+						if x.done++; r.Rev != 1 && len(x.wrong) < 3 {
+							x.wrong = append(x.wrong, fmt.Sprintf("the new card %s has revision %d", card, r.Rev))
 						}
 						x.wait = max(x.wait, time.Since(began))
 						break
 					}
 					if err == nil && a.status < 500 && a.status != http.StatusConflict && a.status != http.StatusTooManyRequests {
-						x.wrong = append(x.wrong, fmt.Sprintf("command %d: status %d: %.200s", x.done, a.status, a.body))
+						x.wrong = append(x.wrong, fmt.Sprintf("%s: status %d: %.200s", card, a.status, a.body))
 						return
 					}
 					if time.Since(began) > sometime {
-						x.wrong = append(x.wrong, fmt.Sprintf("command %d is not carried out: status %d, %v: %.200s", x.done, a.status, err, a.body))
+						x.wrong = append(x.wrong, fmt.Sprintf("%s is not taken: status %d, %v: %.200s", card, a.status, err, a.body))
 						return
 					}
 					select {
@@ -166,9 +167,20 @@ func commanding(t *testing.T, nodes ...*testkit.ClusterNode) func(*testing.T) {
 		stop()
 		for i, x := range clients {
 			for _, w := range x.wrong {
-				t.Errorf("by %s: %s", nodes[i].Name, w)
+				t.Errorf("by %s: %s", x.node, w)
 			}
-			t.Logf("by %s: %d commands in %d tries were carried out, each once; the longest took %.2f s", nodes[i].Name, x.done, x.tries, x.wait.Seconds())
+			// What was acknowledged is there, whichever node is asked.
+			list := newHost(t, nodes[len(nodes)-1-i].HTTP).cards()
+			lost := 0
+			for n := range x.done {
+				if strings.Count(list, fmt.Sprintf("%q", fmt.Sprint("from-", x.node, "-", n))) == 0 {
+					lost++
+				}
+			}
+			if lost > 0 {
+				t.Errorf("by %s: %d commands were acknowledged, and are lost", x.node, lost)
+			}
+			t.Logf("by %s: %d commands in %d tries; the longest took %.2f s, %d are lost", x.node, x.done, x.tries, x.wait.Seconds(), lost)
 		}
 	}
 }

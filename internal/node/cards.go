@@ -100,8 +100,11 @@ func (n *Node) cardAPI() *api.API {
 				n.cluster.prepare(name)
 			}
 			d, err := n.desks.Desk(name)
-			if err != nil {
+			switch {
+			case err != nil:
 				return nil, err
+			case n.cluster != nil:
+				return gated{d, n.cluster, name}, nil
 			}
 			return d, nil
 		},

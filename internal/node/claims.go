@@ -275,11 +275,14 @@ func (c *cluster) giveDesk(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this node has the stream, with a generation that is not lower", http.StatusConflict)
 		return
 	}
+	gate := c.gates.of(name)
+	gate.Lock() // commands that were let in have been carried out now
 	c.mu.Lock()
 	maps.DeleteFunc(c.moved, func(_ string, m movedTo) bool { return time.Since(m.at) > movedFor })
 	c.moved[name] = movedTo{to, time.Now()}
 	c.mu.Unlock()
 	c.superseded(name, gen)
+	gate.Unlock()
 	desk, ok := c.n.desks.Export(name)
 	if !ok {
 		http.Error(w, "this node has no cards of the stream", http.StatusNotFound)

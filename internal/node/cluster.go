@@ -39,6 +39,7 @@ type cluster struct {
 	meter   meter
 	posters *posters
 
+	gates gates
 	// claiming has a stream's claims come one after the other; seed chooses which.
 	claiming [64]sync.Mutex
 	seed     maphash.Seed

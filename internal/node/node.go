@@ -93,7 +93,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	n.cfg.Store(cfg)
 	if cfg.Clustered() {
 		n.cluster = &cluster{
-			coming: map[string]struct{}{}, prepared: map[string]struct{}{}, n: n, claims: map[string]*claim{}, moved: map[string]movedTo{}, seed: maphash.MakeSeed(), spread: newSpread(),
+			gates: gates{seed: maphash.MakeSeed()}, coming: map[string]struct{}{}, prepared: map[string]struct{}{}, n: n, claims: map[string]*claim{}, moved: map[string]movedTo{}, seed: maphash.MakeSeed(), spread: newSpread(),
 		}
 		if err := n.cluster.openTrust(cfg); err != nil {
 			return nil, err

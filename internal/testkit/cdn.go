@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // CDN is a cache in front of a cluster's nodes: a real program, with the configuration that is delivered for it.
@@ -58,7 +59,11 @@ func runCDN(t testing.TB, address, name string, args ...string) *CDN {
 	c := &CDN{Process: Run(t, nil, name, args...), URL: "http://" + address}
 	t.Cleanup(func() {
 		c.Signal(syscall.SIGTERM)
-		c.Wait(t)
+		select {
+		case <-c.Ended():
+		case <-time.After(patience):
+			t.Errorf("%s does not end", name)
+		}
 	})
 	Eventually(t, filepath.Base(name)+" listens", func() bool {
 		select {
