@@ -187,6 +187,13 @@ func (n *testNode) presentation(stream string) *window.Presentation {
 	return nil
 }
 
+// presentations is how many of a stream there are.
+func (n *testNode) presentations(stream string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.held[stream])
+}
+
 // tell brings what the cluster knows of what the node holds up to date.
 func (n *testNode) tell() {
 	p := n.Self()

@@ -347,3 +347,27 @@ func TestSilentTakeOver(t *testing.T) {
 		t.Errorf("%v takeovers counted: %s", n, fmt.Sprint(far.manager.Copies()))
 	}
 }
+
+// TestFollowsTooLate: where a viewer's request has the stream copied before its superseded origin hears of that, the origin's own
+// presentation is let go of after a while, like that of a show that is over.
+func TestFollowsTooLate(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t)
+	zombie, heir := c.node("eu-1", "eu"), c.node("us-1", "us")
+	zombie.settings.Store(&Settings{Keep: 300 * time.Millisecond})
+	show := zombie.show("show")
+	show.write(9)
+	p := heir.demand("show")
+	show.copied(heir)
+	e := heir.claim("show")
+	if _, err := heir.manager.TakeOver(t.Context(), "show", e); err != nil {
+		t.Fatal(err)
+	}
+	heir.goOn(p, e).write(3)
+	zombie.manager.Demand("show")
+	eventually(t, "a copy beside its own", func() bool { return zombie.presentations("show") == 2 })
+	zombie.manager.Follow(show.Presentation)
+	eventually(t, "removal of the one that nobody writes", func() bool {
+		return zombie.presentations("show") == 1 && zombie.presentation("show") != show.Presentation
+	})
+}

@@ -333,7 +333,14 @@ func (m *Manager) Follow(p *window.Presentation) {
 	p.Renounce()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ctx == nil || m.ctx.Err() != nil || m.copies[p.Stream] != nil || p.Load().Ended {
+	switch {
+	case m.ctx == nil || m.ctx.Err() != nil:
+		return
+	case m.copies[p.Stream] != nil || p.Load().Ended:
+		// A viewer's request was quicker: what he gets is another presentation of the same show. This one is for who has names of it.
+		m.kept = append(m.kept, kept{
+			stream: p.Stream, gen: p.Gen(), p: p, ended: p.Load().Ended, until: m.opt.Now().Add(m.settings().Keep),
+		})
 		return
 	}
 	c := m.newLocked(p.Stream)

@@ -41,7 +41,8 @@ type Directory struct {
 	told    *teller
 	cards   *keeper
 	tunnel  *tunnel
-	relist  chan string // reasons to read the list of streams anew
+	relist  chan string   // reasons to read the list of streams anew
+	whole   chan struct{} // closed when synced becomes true
 
 	mu      sync.Mutex // guards what follows
 	nodes   map[string]*node
@@ -76,8 +77,8 @@ func Open(o Options) (*Directory, error) {
 	}
 	d := &Directory{
 		opts: o, log: o.Log, metrics: m, now: o.Now, instance: nuid.Next(),
-		relist: make(chan string, 1),
-		nodes:  map[string]*node{}, records: map[string]*record{}, own: map[string]*owned{},
+		relist: make(chan string, 1), whole: make(chan struct{}),
+		nodes: map[string]*node{}, records: map[string]*record{}, own: map[string]*owned{},
 		claims: map[string]chan struct{}{}, gens: map[string]int64{}, minted: map[string]int64{}, changed: make(chan struct{}),
 		since: o.Now(), linked: o.Now(),
 	}
@@ -228,6 +229,10 @@ func (d *Directory) Changed() <-chan struct{} {
 	defer d.mu.Unlock()
 	return d.changed
 }
+
+// Listed returns a channel that is closed once the list of streams has been read to its end for the first time. Before that a
+// stream that Lookup does not have may well have an origin. It stays open for as long as there is no directory.
+func (d *Directory) Listed() <-chan struct{} { return d.whole }
 
 func (d *Directory) signalLocked() {
 	close(d.changed)

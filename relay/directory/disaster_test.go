@@ -229,6 +229,9 @@ func testAlone(t *testing.T) {
 	if healthy, _ := second.Healthy(); healthy {
 		t.Error("the directory takes claims before it is there")
 	}
+	if listed(first) || listed(second) {
+		t.Error("the list of streams was read before there was one")
+	}
 	third := up(t, option(2))
 	third.sees("show", show.Gen, 20*time.Second)
 	second.sees("show", show.Gen, 5*time.Second)

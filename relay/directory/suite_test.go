@@ -172,7 +172,7 @@ func TestDirectory(t *testing.T) {
 	together(t, map[string]func(*testing.T){
 		"cores": testCores, "leaf": testLeaf, "external": testExternal, "single": testSingle,
 		"node lost": testNodeLost, "restart": testRestart, "partition": testPartition, "alone": testAlone,
-		"carried vanish": testCarriedVanish,
+		"carried vanish": testCarriedVanish, "listed": testListed,
 	})
 	wg.Wait()
 	await(t, 20*time.Second, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
@@ -195,6 +195,47 @@ func testSingle(t *testing.T) {
 	await(t, 15*time.Second, "it is back", func() bool { return ready(s, 0) })
 	if _, ok := s.Lookup("show"); ok {
 		t.Error("what was released is there again")
+	}
+}
+
+// listed tells whether a node has read the list of streams to its end.
+func listed(s *site) bool {
+	select {
+	case <-s.Listed():
+		return true
+	default:
+		return false
+	}
+}
+
+// testListed has nodes that come to streams which are there already: when Listed is closed they know all of them, and not before
+// there is a directory.
+func testListed(t *testing.T) {
+	address := operator(t)
+	first := up(t, Options{Self: self(0), Mode: External, URLs: []string{address}})
+	await(t, 20*time.Second, "the directory is there", func() bool { return ready(first, 0) })
+	if !listed(first) {
+		t.Error("the list is read, but not told to be")
+	}
+	gens := map[string]int64{}
+	for i := range 100 {
+		name := fmt.Sprint("show-", i)
+		gens[name] = first.must(claimOf(name, "host")).Gen
+	}
+	second := up(t, Options{Self: self(1), Mode: External, URLs: []string{address}})
+	select {
+	case <-second.Listed():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the list did not come to its end")
+	}
+	for name, gen := range gens {
+		if e, ok := second.Lookup(name); !ok || e.Gen != gen {
+			t.Errorf("with the whole list the entry of %s is %+v", name, e)
+		}
+	}
+	second.stop()
+	if !listed(second) {
+		t.Error("the list was told to be read, and is not any more")
 	}
 }
 

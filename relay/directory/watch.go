@@ -247,6 +247,7 @@ func (d *Directory) listed(in map[string]bool) {
 	}
 	if !d.synced {
 		d.synced = true
+		close(d.whole)
 		d.signalLocked()
 	}
 }
