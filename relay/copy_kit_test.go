@@ -58,6 +58,7 @@ type testNode struct {
 	settings atomic.Pointer[Settings]
 	limits   atomic.Pointer[Limits]
 	viewers  atomic.Int64
+	own      atomic.Bool                                            // what ManagerOptions.Own tells of all streams
 	tamper   atomic.Pointer[func(peer string, c net.Conn) net.Conn] // sees each connection that is made
 
 	mu      sync.Mutex
@@ -121,6 +122,7 @@ func (c *testCluster) node(name, region string) *testNode {
 			n.held[p.Stream] = slices.DeleteFunc(slices.Clone(n.held[p.Stream]), func(o *window.Presentation) bool { return o == p })
 			n.removed++
 		},
+		Own:     func(string) bool { return n.own.Load() },
 		Viewers: func(string) int { return int(n.viewers.Load()) },
 		Peers:   func(stream string) int { return n.server.Peers(stream) },
 		Cards: func(stream string) CardSink {

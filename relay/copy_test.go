@@ -128,6 +128,10 @@ func TestDemand(t *testing.T) {
 	if n := far.metric("pushcart_relay_copy_refused_total", demandForbidden); n != 1 {
 		t.Errorf("%v streams counted as forbidden", n)
 	}
+	if far.own.Store(true); far.manager.Demand("show") {
+		t.Error("a stream is copied while this node has not given its own up")
+	}
+	far.own.Store(false)
 
 	// A viewer keeps the copy, then nobody does.
 	far.viewers.Store(1)

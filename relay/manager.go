@@ -23,6 +23,9 @@ type ManagerOptions struct {
 	Token func(e Entry) (string, error)
 	// Added is called with a presentation that viewers may have from now on, Removed with one that is forgotten.
 	Added, Removed func(*window.Presentation)
+	// Own tells that this node's packager writes a stream, or did until a moment ago and Follow is about to be called: it is not
+	// copied then, whatever the directory says. nil is never.
+	Own func(stream string) bool
 	// Viewers and Peers tell how many viewers a stream had in the last seconds, and how many nodes copy it from this one. nil is none.
 	Viewers, Peers func(stream string) int
 	// Cards makes what takes a copied stream's cards; nil, or a nil sink, takes none.
@@ -79,6 +82,9 @@ func NewManager(o ManagerOptions) *Manager {
 		if *f == nil {
 			*f = func(*window.Presentation) {}
 		}
+	}
+	if o.Own == nil {
+		o.Own = func(string) bool { return false }
 	}
 	return &Manager{
 		opt: o, metrics: newCopyMetrics(o.Registerer), pace: usualPace, self: o.Directory.Self(),
@@ -164,7 +170,7 @@ func (m *Manager) demand(stream string, asked bool) (*copied, bool) {
 		return c, !known || permitted(e, m.self.Region)
 	}
 	switch {
-	case m.ctx == nil || m.ctx.Err() != nil || !known || e.Origin == m.self.Name || m.taking[stream]:
+	case m.ctx == nil || m.ctx.Err() != nil || !known || e.Origin == m.self.Name || m.taking[stream] || m.opt.Own(stream):
 		return nil, false
 	case !permitted(e, m.self.Region):
 		m.metrics.refused.WithLabelValues(demandForbidden).Inc()

@@ -156,7 +156,7 @@ func (l *log) record(b []byte, err error) error {
 
 // hello says what the log is of.
 func (l *log) hello() wire.Hello {
-	self := l.s.opts.Directory.Self()
+	self := l.s.self
 	keys := self.Keys
 	if c := l.cards(); c != nil {
 		if k := c.Snapshot().Keys; k != "" {

@@ -133,7 +133,7 @@ func (s *Server) checkPath(header string, l *log) *refusal {
 			names = append(names, strings.TrimSpace(n))
 		}
 	}
-	if len(names) > maxHops-1 || slices.Contains(names, s.opts.Directory.Self().Name) {
+	if len(names) > maxHops-1 || slices.Contains(names, s.self.Name) {
 		return refuse(http.StatusLoopDetected, "loop", "the copy would come round to this node, or go too far: "+strconv.Quote(header))
 	}
 	if path := s.path(l.key.stream); slices.Contains(path, l.key.node) || len(path) >= maxHops {

@@ -103,6 +103,7 @@ type ServerOptions struct {
 // by commas) and Pushcart-Gen (the generation that the peer knows of; 409 where this node's is another).
 type Server struct {
 	opts    ServerOptions
+	self    Peer // as the node began: what changes of it is nothing to peers
 	mux     *http.ServeMux
 	metrics *serverMetrics
 
@@ -135,7 +136,7 @@ func NewServer(opts ServerOptions) *Server {
 		opts.Limits = func() Limits { return Limits{} }
 	}
 	s := &Server{
-		opts: opts, mux: http.NewServeMux(),
+		opts: opts, self: opts.Directory.Self(), mux: http.NewServeMux(),
 		logs: map[logKey]*log{}, peers: map[peerKey]int{}, sums: map[*window.Rendition]*sumSet{},
 	}
 	s.metrics = newServerMetrics(opts.Registerer, s)
@@ -231,7 +232,7 @@ func (s *Server) path(stream string) []string {
 			return p
 		}
 	}
-	return []string{s.opts.Directory.Self().Name}
+	return []string{s.self.Name}
 }
 
 // allowed tells whether a region may have a stream now.

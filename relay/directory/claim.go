@@ -21,8 +21,8 @@ var (
 )
 
 // Claim implements relay.Directory. Of two claims at once the bucket takes one only, and the other one is decided again on what
-// the first one wrote. It takes two seconds at most. A claim of what this node has already, by the same credential, keeps the
-// generation and is answered at once, with or without the cluster.
+// the first one wrote. It takes two seconds at most. A claim of what this node has already keeps the generation and the secret;
+// by the same credential it is answered at once, with or without the cluster.
 func (d *Directory) Claim(ctx context.Context, c relay.Claim) (relay.Entry, error) {
 	e, err := d.claim(ctx, c)
 	outcome := "granted"
@@ -68,9 +68,10 @@ func (d *Directory) claim(ctx context.Context, c relay.Claim) (relay.Entry, erro
 			return relay.Entry{}, refusal
 		}
 		if refusal == nil && (known || fresh) {
-			e := d.draft(c, p.entry.Gen)
+			e := d.draft(c, p.entry)
 			seq, err := d.put(inner, e, rev)
 			if err == nil {
+				d.notify(c.Stream, seq)
 				return d.adopt(e, seq, false)
 			}
 			if !errors.Is(err, errMoved) {
@@ -204,8 +205,9 @@ func (d *Directory) vouched(stream string) bool {
 	return n != nil && !n.dead && d.now().Sub(n.seen) < d.opts.pace.node
 }
 
-// draft makes the entry of a claim, with a generation above all that are known.
-func (d *Directory) draft(c relay.Claim, above int64) relay.Entry {
+// draft makes the entry of a claim, with a generation above all that are known. Where what the bucket has is this node's already,
+// of another publisher, the stream stays where it is: generation and secret are kept.
+func (d *Directory) draft(c relay.Claim, present relay.Entry) relay.Entry {
 	e := relay.Entry{
 		Stream: c.Stream, Origin: d.opts.Self.Name, Region: d.opts.Self.Region, Credential: c.Credential,
 		Standby: c.Standby, Live: true, Regions: c.Regions, Secret: make([]byte, secretSize),
@@ -213,7 +215,11 @@ func (d *Directory) draft(c relay.Claim, above int64) relay.Entry {
 	_, _ = rand.Read(e.Secret) // it never fails
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	above = max(above, d.gens[c.Stream], d.minted[c.Stream])
+	if o := d.own[c.Stream]; o != nil && present.Origin == e.Origin && present.Gen == o.entry.Gen {
+		e.Gen, e.Secret = o.entry.Gen, o.entry.Secret
+		return e
+	}
+	above := max(present.Gen, d.gens[c.Stream], d.minted[c.Stream])
 	if r := d.records[c.Stream]; r != nil {
 		above = max(above, r.entry.Gen)
 	}
@@ -241,7 +247,10 @@ func (d *Directory) bury(ctx context.Context, e relay.Entry, rev uint64) error {
 	m := nats.NewMsg(streamsPrefix + e.Stream)
 	m.Header.Set(headerOperation, operationDelete)
 	m.Data = data
-	_, err = d.publish(ctx, m, rev, d.opts.pace.grave)
+	seq, err := d.publish(ctx, m, rev, d.opts.pace.grave)
+	if err == nil {
+		d.notify(e.Stream, seq)
+	}
 	return err
 }
 
@@ -294,7 +303,7 @@ func (d *Directory) Assert(c relay.Claim) relay.Entry {
 	if validClaim(c) != nil {
 		return relay.Entry{}
 	}
-	e := d.draft(c, 0)
+	e := d.draft(c, relay.Entry{})
 	d.mu.Lock()
 	if len(d.minted) >= maxEntries {
 		clear(d.minted) // they are behind the clock by now

@@ -52,7 +52,10 @@ type Directory struct {
 	gens    map[string]int64         // greatest generation known of a stream, also of those that are no more
 	minted  map[string]int64         // generations of Assert, which nobody else may know of, but which names were given under
 	changed chan struct{}
-	synced  bool // the watch has had all of the list at least once
+	hints   map[string]*hint // streams that the bucket is to be asked about
+	created time.Time        // beginning of the bucket that numbers are of
+	seen    uint64           // the watch has given all changes up to this one
+	synced  bool             // the watch has had all of the list at least once
 	healthy bool
 	since   time.Time // since when it is healthy, or not
 	acked   time.Time // last acknowledged heartbeat
@@ -79,7 +82,7 @@ func Open(o Options) (*Directory, error) {
 		opts: o, log: o.Log, metrics: m, now: o.Now, instance: nuid.Next(),
 		relist: make(chan string, 1), whole: make(chan struct{}),
 		nodes: map[string]*node{}, records: map[string]*record{}, own: map[string]*owned{},
-		claims: map[string]chan struct{}{}, gens: map[string]int64{}, minted: map[string]int64{}, changed: make(chan struct{}),
+		claims: map[string]chan struct{}{}, gens: map[string]int64{}, minted: map[string]int64{}, hints: map[string]*hint{}, changed: make(chan struct{}),
 		since: o.Now(), linked: o.Now(),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -136,7 +139,8 @@ func (d *Directory) connect() error {
 	d.acks = nats.NewInbox()
 	_, err = nc.Subscribe(d.acks, d.acknowledged)
 	_, err2 := nc.Subscribe(nodesPrefix+"*", d.heard)
-	return errors.Join(err, err2, d.tunnel.subscribe())
+	_, err3 := nc.Subscribe(subject("*", noticeToken), d.noticed)
+	return errors.Join(err, err2, err3, d.tunnel.subscribe())
 }
 
 // Run keeps the directory up until the context ends: it makes the buckets, gives this node's signs of life, renews its entries
@@ -149,6 +153,7 @@ func (d *Directory) Run(ctx context.Context) {
 	wg.Go(func() { d.furnish(ctx) })
 	wg.Go(func() { d.beats(ctx) })
 	wg.Go(func() { d.watch(ctx) })
+	wg.Go(func() { d.inquire(ctx) })
 	wg.Wait()
 }
 
@@ -188,6 +193,7 @@ func (d *Directory) finish() {
 		defer close(done)
 		d.leaving.Wait()
 		d.cards.wait()
+		d.written()
 	}()
 	t := time.NewTimer(d.opts.pace.claim)
 	defer t.Stop()
@@ -198,6 +204,25 @@ func (d *Directory) finish() {
 		// The goroutine ends with the context, which ends all that it waits for.
 		d.cancel()
 		<-done
+	}
+}
+
+// written waits until the bucket has what this node has to say of its streams: that their publishers are not there any more.
+func (d *Directory) written() {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		d.mu.Lock()
+		missing := d.unwrittenLocked()
+		d.mu.Unlock()
+		if !missing {
+			return
+		}
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -87,16 +87,7 @@ func testRestart(t *testing.T) {
 // testLeaderLost kills the core node that leads, then has only one of three left, then all again.
 func testLeaderLost(t *testing.T) {
 	sites := cores(t, 3, nil)
-	leader := 0
-	s, err := (*sites[0].buckets.streams.Load()).Info(t.Context())
-	if err != nil || s.Cluster == nil {
-		t.Fatalf("who leads: %v", err)
-	}
-	for i := range sites {
-		if sites[i].opts.Self.Name == s.Cluster.Leader {
-			leader = i
-		}
-	}
+	leader := leaderOf(t, sites)
 	dead, b, c := sites[leader], sites[(leader+1)%3], sites[(leader+2)%3]
 	held, theirs := b.must(claimOf("held", "host")), dead.must(claimOf("theirs", "host"))
 	c.sees("held", held.Gen, 15*time.Second)

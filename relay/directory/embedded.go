@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -33,10 +34,12 @@ func embed(o *Options) (*server.Server, error) {
 		MaxPingsOut:            2,
 		WriteDeadline:          5 * time.Second,
 		DisableJetStreamBanner: true,
-		StoreDir:               o.Dir,
-		JetStream:              o.Mode == Core,
-		JetStreamMaxMemory:     maxMemory,
-		JetStreamMaxStore:      maxStore,
+		// A core node that is away is told of once, and then at each six hundredth try.
+		ConnectErrorReports: 600, ReconnectErrorReports: 600,
+		StoreDir:           o.Dir,
+		JetStream:          o.Mode == Core,
+		JetStreamMaxMemory: maxMemory,
+		JetStreamMaxStore:  maxStore,
 	}
 	if err := listenOn(o.Listen, &settings.Host, &settings.Port); err != nil {
 		return nil, err
@@ -63,12 +66,22 @@ func embed(o *Options) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the node's NATS server: %w", err)
 	}
-	s.SetLoggerV2(&serverLog{log: o.Log}, false, false, false)
+	notes := &serverLog{log: o.Log, fatal: make(chan string, 1)}
+	s.SetLoggerV2(notes, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startWithin) {
+	for end := time.Now().Add(startWithin); !s.ReadyForConnections(50 * time.Millisecond); {
+		why := ""
+		select {
+		case why = <-notes.fatal:
+		default:
+			if time.Now().Before(end) {
+				continue
+			}
+			why = "it is not up after " + startWithin.String()
+		}
 		s.Shutdown()
-		return nil, fmt.Errorf("the node's NATS server did not come up: see the log; its folder is %q, its addresses %q and %q",
-			o.Dir, o.Cluster, o.Leaf)
+		return nil, fmt.Errorf("the directory's NATS server cannot start: %s (its folder is %q, it listens at cluster.listen_nats %q and cluster.listen_leaf %q)",
+			why, o.Dir, o.Cluster, o.Leaf)
 	}
 	return s, nil
 }
@@ -139,6 +152,16 @@ func leaves(o *Options, settings *server.Options) error {
 	return nil
 }
 
+// anyHost is the host that stands for all addresses of this machine, which the server takes for those of IPv4 if it is left out.
+var anyHost = sync.OnceValue(func() string {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return "0.0.0.0"
+	}
+	_ = l.Close()
+	return "::" // IPv4 as well
+})
+
 // listenOn splits an address for the server; port 0 is any free one, which the server writes as -1.
 func listenOn(address string, host *string, port *int) error {
 	if address == "" {
@@ -153,7 +176,7 @@ func listenOn(address string, host *string, port *int) error {
 		return fmt.Errorf("%q has no port number", address)
 	}
 	if h == "" {
-		h = "0.0.0.0"
+		h = anyHost()
 	}
 	*host, *port = h, int(n)
 	if n == 0 {
@@ -168,7 +191,7 @@ func (d *Directory) reachable() string {
 	case d.opts.Mode == External:
 		return "the operator's NATS is " + strings.ToLower(d.nc.Status().String())
 	case d.opts.Mode == Leaf:
-		return fmt.Sprintf("%d connections to core nodes", d.server.NumLeafNodes())
+		return fmt.Sprintf("connections to core nodes: %d", d.server.NumLeafNodes())
 	default:
 		all := max(len(d.opts.Cores), 1)
 		return fmt.Sprintf("%d of %d reachable", min(d.cores(), all), all)

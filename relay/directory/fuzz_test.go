@@ -59,8 +59,12 @@ func FuzzFrames(f *testing.F) {
 	payload, _ := appendRequest(requestHead{ID: newID(), From: "node-1", Method: "POST", URI: "/a?b", Header: http.Header{"Accept": {"x"}}, Length: 3}, []byte("abc"))
 	f.Add(appendFrame(nil, frameRequest, 0, payload))
 	f.Add(appendFrame(nil, frameHead, 1, []byte(`{"status":200,"header":{"A b":["c"]}}`)))
+	f.Add([]byte(`{"stream":"show","rev":7}`))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if n, ok := parseNotice(data); ok && (!validStream(n.Stream) || n.Rev == 0) {
+			t.Errorf("the notice %+v is taken", n)
+		}
 		kind, number, payload, err := parseFrame(data)
 		if err != nil {
 			return

@@ -113,6 +113,29 @@ func hostile(t *testing.T, a, b *site) {
 	await(t, 15*time.Second, "the namesake is noticed", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("node", "same_name")) == 1
 	})
+	// Notices. Of those that are lies but well made nothing follows.
+	kept := a.must(claimOf("noticed", "host"))
+	b.sees("noticed", kept.Gen, 15*time.Second)
+	for _, v := range []string{"{", "null", `{"stream":"a b","rev":1}`, `{"stream":"noticed","rev":0}`, `{"stream":"noticed","rev":-1}`,
+		strings.Repeat(" ", maxNotice) + `{"stream":"noticed","rev":1}`, `{"stream":"noticed","rev":18446744073709551615}`,
+		`{"stream":"nothing","rev":18446744073709551615}`} {
+		if err := a.nc.Publish(subject("ghost", noticeToken), []byte(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, 15*time.Second, "all notices are counted", func() bool {
+		return valueOf(b.metrics.ignored.WithLabelValues("notice", "malformed")) == 6
+	})
+	await(t, 15*time.Second, "the bucket is asked", func() bool {
+		b.Directory.mu.Lock()
+		defer b.Directory.mu.Unlock()
+		h := b.hints["noticed"]
+		return h != nil && h.tries > 1
+	})
+	b.sees("noticed", kept.Gen, time.Second)
+	b.sees("nothing", 0, time.Second)
+	a.Release("noticed", kept.Gen)
+	b.sees("noticed", 0, 15*time.Second)
 	// Frames of the tunnel.
 	now := valueOf(b.metrics.ignored.WithLabelValues("request", "malformed"))
 	for _, f := range [][]byte{nil, {1}, appendFrame(nil, 99, 0, nil), appendFrame(nil, frameRequest, 0, []byte{255, 255, 255, 255}),

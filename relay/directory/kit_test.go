@@ -30,7 +30,7 @@ var quick = pace{
 	beat: 200 * time.Millisecond, node: 2 * time.Second, sick: 1500 * time.Millisecond,
 	entry: 5 * time.Second, renew: time.Second, grave: 30 * time.Second,
 	away: 500 * time.Millisecond, claim: 3 * time.Second, retry: 150 * time.Millisecond,
-	check: 500 * time.Millisecond, cards: 50 * time.Millisecond, silence: 4 * time.Second, keep: 20 * time.Second,
+	check: 500 * time.Millisecond, list: 2 * time.Second, grace: 50 * time.Millisecond, cards: 50 * time.Millisecond, silence: 4 * time.Second, keep: 20 * time.Second,
 }
 
 // site is a node of a test.
@@ -193,11 +193,12 @@ func (s *site) sees(stream string, gen int64, within time.Duration) {
 // cable is a TCP connection between two places that can be cut: what is sent stays where it is, and nobody is told.
 type cable struct {
 	address string
-	target  string
+	listen  net.Listener
 
-	mu    sync.Mutex // guards what follows
-	whole chan struct{}
-	conns []net.Conn
+	mu      sync.Mutex // guards what follows
+	whole   chan struct{}
+	conns   []net.Conn
+	severed bool
 }
 
 func lay(t testing.TB, target string) *cable {
@@ -206,7 +207,7 @@ func lay(t testing.TB, target string) *cable {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cable{address: l.Addr().String(), target: target, whole: make(chan struct{})}
+	c := &cable{address: l.Addr().String(), listen: l, whole: make(chan struct{})}
 	close(c.whole)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -221,6 +222,9 @@ func lay(t testing.TB, target string) *cable {
 				continue
 			}
 			c.mu.Lock()
+			if c.severed {
+				_, _ = near.Close(), far.Close()
+			}
 			c.conns = append(c.conns, near, far)
 			c.mu.Unlock()
 			wg.Go(func() { c.carry(far, near) })
@@ -228,13 +232,8 @@ func lay(t testing.TB, target string) *cable {
 		}
 	})
 	t.Cleanup(func() {
-		_ = l.Close()
 		c.mend()
-		c.mu.Lock()
-		for _, conn := range c.conns {
-			_ = conn.Close()
-		}
-		c.mu.Unlock()
+		c.sever()
 		wg.Wait()
 	})
 	return c
@@ -264,6 +263,17 @@ func (c *cable) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.whole = make(chan struct{})
+}
+
+// sever ends all connections for good, and both sides notice.
+func (c *cable) sever() {
+	_ = c.listen.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.severed = true
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
 }
 
 func (c *cable) mend() {

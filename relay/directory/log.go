@@ -7,7 +7,10 @@ import (
 )
 
 // serverLog passes the embedded server's log on. What it notices is of use for debugging only; warnings and errors are kept.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log   *slog.Logger
+	fatal chan string // of one: what it cannot go on with
+}
 
 func (l *serverLog) Noticef(format string, v ...any) { l.debug(format, v...) }
 func (l *serverLog) Debugf(format string, v ...any)  { l.debug(format, v...) }
@@ -16,9 +19,14 @@ func (l *serverLog) Tracef(format string, v ...any)  { l.debug(format, v...) }
 func (l *serverLog) Warnf(format string, v ...any)  { l.warn(format, v...) }
 func (l *serverLog) Errorf(format string, v ...any) { l.warn(format, v...) }
 
-// Fatalf is called for what the server cannot start with: Open returns an error then, since the server does not come up.
+// Fatalf is called for what the server cannot start with, which Open returns then.
 func (l *serverLog) Fatalf(format string, v ...any) {
-	l.log.Error("the directory's NATS server cannot go on", "nats", fmt.Sprintf(format, v...))
+	why := fmt.Sprintf(format, v...)
+	l.log.Debug("the directory's NATS server cannot go on", "nats", why)
+	select {
+	case l.fatal <- why:
+	default:
+	}
 }
 
 func (l *serverLog) debug(format string, v ...any) {

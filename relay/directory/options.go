@@ -81,6 +81,8 @@ type pace struct {
 	claim   time.Duration // for an answer to a claim
 	retry   time.Duration // between tries in the background
 	check   time.Duration // between checks that the watch follows
+	list    time.Duration // a list that has not come further for as long is read anew
+	grace   time.Duration // for the watch to give a change, before the bucket is asked
 	cards   time.Duration // between two snapshots of one stream's cards
 	silence time.Duration // a carried request is over when its other side is not heard for as long
 	keep    time.Duration // how long the memory of a dead node is kept
@@ -90,7 +92,7 @@ var usual = pace{
 	beat: time.Second, node: 5 * time.Second, sick: 3 * time.Second,
 	entry: 30 * time.Second, renew: 10 * time.Second, grave: 5 * time.Minute,
 	away: 2 * time.Second, claim: 2 * time.Second, retry: 500 * time.Millisecond,
-	check: 5 * time.Second, cards: 100 * time.Millisecond, silence: 5 * time.Second, keep: 10 * time.Minute,
+	check: time.Second, list: 5 * time.Second, grace: 100 * time.Millisecond, cards: 100 * time.Millisecond, silence: 5 * time.Second, keep: 10 * time.Minute,
 }
 
 // complete checks the options and fills in what is not set.

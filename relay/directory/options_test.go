@@ -3,10 +3,13 @@ package directory
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"pushcart/relay"
 )
@@ -41,6 +44,63 @@ func TestOptions(t *testing.T) {
 	three.Cluster, three.Cores = ":1", []string{"a:1", "b:1", "c:1"}
 	if err := three.complete(); err != nil || three.Replicas != 3 {
 		t.Errorf("three core nodes have %d replicas, %v", three.Replicas, err)
+	}
+}
+
+// TestCannotStart has what keeps a server from starting: it is told at once, with the reason.
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	taken := l.Addr().String()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"the address for leaf nodes is taken":   {Options{Leaf: taken, Dir: t.TempDir()}, "address already in use"},
+		"the address for other nodes is taken":  {Options{Cluster: taken, Cores: []string{taken, "127.0.0.1:1"}, Dir: t.TempDir()}, "address already in use"},
+		"the folder cannot be written":          {Options{Dir: filepath.Join(file, "nats")}, file},
+		"the address for NATS clients is taken": {Options{Listen: taken, Dir: t.TempDir()}, "address already in use"},
+	} {
+		c.o.Self = self(1)
+		began := time.Now()
+		d, err := Open(c.o)
+		if err == nil {
+			d.Close()
+			t.Errorf("%s: it started", what)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) || time.Since(began) > startWithin/2 {
+			t.Errorf("%s: after %s: %v", what, time.Since(began), err)
+		}
+	}
+}
+
+// TestListensEverywhere has a server without a host in its address take connections of both kinds.
+func TestListensEverywhere(t *testing.T) {
+	t.Parallel()
+	_, port, err := net.SplitHostPort(freePorts(t, 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	up(t, Options{Self: self(1), Mode: Core, Leaf: ":" + port, Dir: t.TempDir()})
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		if host == "::1" && anyHost() != "::" {
+			continue // this machine has no IPv6
+		}
+		c, err := net.Dial("tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		_ = c.Close()
 	}
 }
 

@@ -17,6 +17,7 @@ type owned struct {
 
 	// Directory.mu guards these.
 	entry       relay.Entry
+	written     relay.Entry // what the bucket has of it
 	provisional bool
 	given       bool // up: done is closed
 
@@ -35,12 +36,16 @@ func (o *owned) prod() {
 func (d *Directory) adopt(e relay.Entry, rev uint64, provisional bool) (relay.Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if old := d.own[e.Stream]; old != nil {
+	old := d.own[e.Stream]
+	if old != nil {
 		d.forgetLocked(old)
 	}
 	o := &owned{poke: make(chan struct{}, 1), done: make(chan struct{}), entry: e, provisional: provisional, rev: rev}
-	if provisional {
-		o.prod()
+	if !provisional {
+		o.written = e
+	}
+	if provisional || old != nil {
+		o.prod() // what the old one was writing just now may have come behind the new one
 	}
 	if !d.startLocked(func() { d.hold(o) }) {
 		return relay.Entry{}, fmt.Errorf("%w: this node is stopping", relay.ErrUnreachable)
@@ -151,7 +156,7 @@ func (d *Directory) write(o *owned) bool {
 		seq, err := d.put(ctx, e, o.rev)
 		if err == nil {
 			o.rev = seq
-			d.settled(o, provisional)
+			d.settled(o, e, provisional)
 			return true
 		}
 		if !errors.Is(err, errMoved) {
@@ -169,8 +174,15 @@ func (d *Directory) write(o *owned) bool {
 	return false
 }
 
-// settled notes that the bucket has an entry.
-func (d *Directory) settled(o *owned, was bool) {
+// settled notes that the bucket has an entry, and tells the others if it is not only a renewal.
+func (d *Directory) settled(o *owned, e relay.Entry, was bool) {
+	d.mu.Lock()
+	news := !same(o.written, e)
+	o.written = e
+	d.mu.Unlock()
+	if news {
+		d.notify(e.Stream, o.rev)
+	}
 	if !was {
 		return
 	}
@@ -179,6 +191,16 @@ func (d *Directory) settled(o *owned, was bool) {
 	o.provisional = false
 	d.rememberLocked(o.entry.Stream, o.entry.Gen)
 	d.log.Info("the directory has taken a stream that began without it", "stream", o.entry.Stream, "generation", o.entry.Gen)
+}
+
+// unwrittenLocked tells whether the bucket lacks something that this node has to say of its streams.
+func (d *Directory) unwrittenLocked() bool {
+	for _, o := range d.own {
+		if !same(o.entry, o.written) {
+			return true
+		}
+	}
+	return false
 }
 
 // lost tells whether what the bucket has means that the stream is another node's, and gives it up then. A provisional claim gives

@@ -89,6 +89,17 @@ func suite(t *testing.T, a, b *site) {
 		t.Errorf("after a release generation %d follows %d", fifth.Gen, fourth.Gen)
 	}
 	a.Release("show", fifth.Gen)
+	// A standby and its primary on one node: the stream stays where it is.
+	spare := a.must(relay.Claim{Stream: "both", Credential: "spare", Standby: true})
+	primary := a.must(claimOf("both", "host"))
+	if primary.Gen != spare.Gen || string(primary.Secret) != string(spare.Secret) || primary.Standby || primary.Credential != "host" {
+		t.Errorf("on the same node the entry %+v follows %+v", primary, spare)
+	}
+	await(t, 15*time.Second, "the other node knows whose it is", func() bool { e, _ := b.Lookup("both"); return e.Credential == "host" && !e.Standby })
+	if a.supersededBy("both") != 0 {
+		t.Error("a node was told that it has superseded itself")
+	}
+	a.Release("both", primary.Gen)
 
 	for _, s := range []*site{a, b} {
 		for _, p := range s.Peers() {
@@ -169,10 +180,11 @@ func TestDirectory(t *testing.T) {
 	before := runtime.NumGoroutine()
 	var wg sync.WaitGroup
 	wg.Go(func() { t.Run("leader lost", testLeaderLost) }) // it takes the longest: two elections
+	wg.Go(func() { t.Run("origin killed", testOriginKilled) })
 	together(t, map[string]func(*testing.T){
 		"cores": testCores, "leaf": testLeaf, "external": testExternal, "single": testSingle,
 		"node lost": testNodeLost, "restart": testRestart, "partition": testPartition, "alone": testAlone,
-		"carried vanish": testCarriedVanish, "listed": testListed,
+		"carried vanish": testCarriedVanish, "listed": testListed, "deaf watch": testDeafWatch,
 	})
 	wg.Wait()
 	await(t, 20*time.Second, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
@@ -195,47 +207,6 @@ func testSingle(t *testing.T) {
 	await(t, 15*time.Second, "it is back", func() bool { return ready(s, 0) })
 	if _, ok := s.Lookup("show"); ok {
 		t.Error("what was released is there again")
-	}
-}
-
-// listed tells whether a node has read the list of streams to its end.
-func listed(s *site) bool {
-	select {
-	case <-s.Listed():
-		return true
-	default:
-		return false
-	}
-}
-
-// testListed has nodes that come to streams which are there already: when Listed is closed they know all of them, and not before
-// there is a directory.
-func testListed(t *testing.T) {
-	address := operator(t)
-	first := up(t, Options{Self: self(0), Mode: External, URLs: []string{address}})
-	await(t, 20*time.Second, "the directory is there", func() bool { return ready(first, 0) })
-	if !listed(first) {
-		t.Error("the list is read, but not told to be")
-	}
-	gens := map[string]int64{}
-	for i := range 100 {
-		name := fmt.Sprint("show-", i)
-		gens[name] = first.must(claimOf(name, "host")).Gen
-	}
-	second := up(t, Options{Self: self(1), Mode: External, URLs: []string{address}})
-	select {
-	case <-second.Listed():
-	case <-time.After(20 * time.Second):
-		t.Fatal("the list did not come to its end")
-	}
-	for name, gen := range gens {
-		if e, ok := second.Lookup(name); !ok || e.Gen != gen {
-			t.Errorf("with the whole list the entry of %s is %+v", name, e)
-		}
-	}
-	second.stop()
-	if !listed(second) {
-		t.Error("the list was told to be read, and is not any more")
 	}
 }
 

@@ -3,21 +3,11 @@ package directory
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"pushcart/relay"
 )
-
-// record is an entry as the watch has it.
-type record struct {
-	entry relay.Entry
-	rev   uint64
-	since time.Time // when this generation was first seen, by this node's clock
-	away  time.Time // when its publisher was seen to have gone; zero while it is there
-	lost  time.Time // when it was gone from the bucket without having been released; zero while it is there
-}
 
 // Why the list of streams is read anew.
 var (
@@ -34,9 +24,11 @@ const relistEvery = 5 * time.Minute
 func (d *Directory) watch(ctx context.Context) {
 	tick := time.NewTicker(d.opts.pace.retry)
 	defer tick.Stop()
+	var ending sync.WaitGroup // watches that are being given up
+	defer ending.Wait()
 	for ctx.Err() == nil {
 		if s := d.buckets.streams.Load(); s != nil {
-			if err := d.follow(ctx, *s); err != nil && ctx.Err() == nil {
+			if err := d.follow(ctx, *s, &ending); err != nil && ctx.Err() == nil {
 				d.metrics.watches.WithLabelValues(reasonOf(err)).Inc()
 				d.log.Debug("the list of streams is read anew", "reason", err)
 			}
@@ -66,29 +58,37 @@ type relistError string
 
 func (e relistError) Error() string { return string(e) }
 
-// follow reads the list of streams and then its changes, until there is a reason to begin anew. NATS mends a watch by itself
-// after a loss; but not one whose bucket lost its memory and counts from the beginning again. So the bucket's last number is
-// held against what has come.
-func (d *Directory) follow(ctx context.Context, s jetstream.Stream) error {
+// follow reads the list of streams and then its changes, until there is a reason to begin anew. A watch is fed by one NATS server.
+// NATS mends it by itself when that one is lost, but only after ten to twenty seconds, and it does not mend one whose bucket
+// lost its memory and counts from the beginning again. So the bucket's last number is held against what has come.
+func (d *Directory) follow(ctx context.Context, s jetstream.Stream, ending *sync.WaitGroup) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	info, err := infoOf(ctx, s)
 	if err != nil {
 		return err
 	}
+	d.sameBucket(info)
 	kv, err := d.js.KeyValue(ctx, streamsBucket)
 	if err != nil {
 		return err
 	}
+	// NATS would wait for five seconds while there is no leader.
+	hurry := time.AfterFunc(d.opts.pace.claim, cancel)
 	w, err := kv.WatchAll(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.Stop() }()
+	hurry.Stop()
+	// The next watch does not wait for the end of this one, which NATS sees to when the context ends: the server that feeds it
+	// may be the one that is gone.
+	defer ending.Go(func() { drain(w) })
+	defer cancel()
 	check := time.NewTicker(d.opts.pace.check)
 	defer check.Stop()
-	began, created := d.now(), info.Created
-	seen, behind := info.State.LastSeq, uint64(0)
+	f := following{began: d.now(), created: info.Created, seen: info.State.LastSeq}
+	f.moved = f.began
+	last := f.seen
 	listed := map[string]bool{} // nil when the list is complete
 	for {
 		select {
@@ -97,215 +97,112 @@ func (d *Directory) follow(ctx context.Context, s jetstream.Stream) error {
 		case why := <-d.relist:
 			return relistError(why)
 		case u, ok := <-w.Updates():
+			f.moved = d.now()
 			switch {
 			case !ok:
 				return errClosed
 			case u == nil:
 				d.listed(listed)
+				d.sawUpTo(last)
 				listed = nil
 			default:
-				seen = max(seen, u.Revision())
-				if d.apply(u) && listed != nil {
+				f.seen = max(f.seen, u.Revision())
+				if d.apply(update{u.Key(), u.Value(), u.Operation(), u.Revision()}) && listed != nil {
 					listed[u.Key()] = true
 				}
+				d.sawUpTo(u.Revision())
 			}
 		case <-check.C:
-			if listed != nil && d.now().Sub(began) > d.opts.pace.check {
+			if listed != nil && d.now().Sub(f.moved) >= d.opts.pace.list {
 				return errStuck
 			}
 			info, err := infoOf(ctx, s)
-			switch {
-			case err != nil:
+			if err != nil {
 				continue // not healthy: what is known is kept
-			case !info.Created.Equal(created) || info.State.LastSeq < seen:
-				return errReset
-			case behind > seen:
-				return errBehind
-			case d.now().Sub(began) > relistEvery:
-				return relistError("regular")
 			}
-			behind = info.State.LastSeq
+			if err := f.check(info, d.now()); err != nil {
+				if errors.Is(err, errReset) {
+					d.forgetNumbers()
+				}
+				return err
+			}
 		}
 	}
+}
+
+// drain takes what is still on its way from a watch that is over, since its goroutine may be stuck with that.
+func drain(w jetstream.KeyWatcher) {
+	t := time.NewTimer(2 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case _, ok := <-w.Updates():
+			if !ok {
+				return
+			}
+		case <-t.C:
+			return
+		}
+	}
+}
+
+// following is how far a watch has come.
+type following struct {
+	began   time.Time
+	moved   time.Time // when the last change came
+	created time.Time // the bucket's beginning
+	seen    uint64    // the last number that has come, or that the bucket had at the beginning
+	behind  uint64    // the bucket's last number at the last check
+	under   bool      // at the last check it was less than what has come
+}
+
+// check says why the list has to be read anew; nil where it need not be.
+func (f *following) check(info *jetstream.StreamInfo, now time.Time) error {
+	last := info.State.LastSeq
+	switch under := f.under; {
+	case !info.Created.Equal(f.created):
+		return errReset
+	case last < f.seen && under:
+		return errReset // twice: a new leader may need a moment for what it has not applied yet
+	case f.behind > f.seen:
+		return errBehind
+	case now.Sub(f.began) > relistEvery:
+		return relistError("regular")
+	}
+	f.behind, f.under = last, last < f.seen
+	return nil
+}
+
+// sameBucket forgets the bucket's numbers when it is another one than before.
+func (d *Directory) sameBucket(info *jetstream.StreamInfo) {
+	d.mu.Lock()
+	another := !info.Created.Equal(d.created)
+	d.created = info.Created
+	d.mu.Unlock()
+	if another {
+		d.forgetNumbers()
+	}
+}
+
+// forgetNumbers is for a bucket that counts from the beginning again.
+func (d *Directory) forgetNumbers() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = 0
+	for _, r := range d.records {
+		r.rev = 0
+	}
+}
+
+// sawUpTo notes that the watch has given all changes up to this one.
+func (d *Directory) sawUpTo(rev uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = max(d.seen, rev)
 }
 
 func infoOf(ctx context.Context, s jetstream.Stream) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	return s.Info(ctx)
-}
-
-// apply takes one change of the bucket; true when the stream has an entry after it.
-func (d *Directory) apply(u jetstream.KeyValueEntry) bool {
-	now := d.now()
-	stream := u.Key()
-	if u.Operation() != jetstream.KeyValuePut {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if u.Operation() == jetstream.KeyValueDelete {
-			d.releasedLocked(stream, u.Value(), now)
-		} else {
-			d.lostLocked(stream, now)
-		}
-		return false
-	}
-	e, err := parseEntry(stream, u.Value(), now)
-	if err != nil {
-		d.ignored("stream", "malformed")
-		d.log.Debug("an entry is not used", "key", stream, "error", err)
-		return false
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	r := d.records[stream]
-	switch {
-	case e.Gen < d.gens[stream]:
-		d.ignored("stream", "lower_generation")
-		return r != nil
-	case r == nil && len(d.records) >= maxEntries:
-		d.ignored("stream", "too_many")
-		return false
-	}
-	next := &record{entry: e, rev: u.Revision(), since: now}
-	if r != nil && r.entry.Gen == e.Gen {
-		next.since, next.away = r.since, r.away
-	}
-	switch {
-	case e.Live:
-		next.away = time.Time{}
-	case next.away.IsZero():
-		next.away = now
-	}
-	d.records[stream] = next
-	d.rememberLocked(stream, e.Gen)
-	if r == nil || !same(r.entry, e) {
-		d.metrics.entries.Set(float64(len(d.records)))
-		d.signalLocked()
-	}
-	if o := d.own[stream]; o != nil && e.Origin != d.opts.Self.Name && e.Gen > o.entry.Gen {
-		d.supersedeLocked(o, e.Gen, e.Origin)
-	}
-	return true
-}
-
-// same tells whether two entries say the same.
-func same(a, b relay.Entry) bool {
-	if a.Origin != b.Origin || a.Region != b.Region || a.Gen != b.Gen || a.Credential != b.Credential || a.Standby != b.Standby ||
-		a.Live != b.Live || string(a.Secret) != string(b.Secret) || len(a.Regions) != len(b.Regions) {
-		return false
-	}
-	for i := range a.Regions {
-		if a.Regions[i] != b.Regions[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// releasedLocked takes a release.
-func (d *Directory) releasedLocked(stream string, body []byte, now time.Time) {
-	r := d.records[stream]
-	if g, ok := parseGrave(stream, body, now); ok {
-		if g.Gen < d.gens[stream] {
-			return // of an earlier one
-		}
-		d.rememberLocked(stream, g.Gen)
-	}
-	if o := d.own[stream]; o != nil {
-		o.prod() // somebody has deleted what is ours: it is asserted again, or found to be superseded
-	}
-	if r != nil {
-		d.dropLocked(stream)
-	}
-}
-
-// lostLocked notes that an entry is gone which nobody released: it expired, or the bucket lost it.
-func (d *Directory) lostLocked(stream string, now time.Time) {
-	if o := d.own[stream]; o != nil {
-		o.prod()
-	}
-	if r := d.records[stream]; r != nil && r.lost.IsZero() {
-		r.lost = now
-		d.settleLocked(stream, r, now)
-	}
-}
-
-// listed ends the reading of the list: what was not in it is lost.
-func (d *Directory) listed(in map[string]bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	for stream := range d.records {
-		if !in[stream] {
-			d.lostLocked(stream, now)
-		}
-	}
-	for stream, o := range d.own {
-		if !in[stream] {
-			o.prod()
-		}
-	}
-	if !d.synced {
-		d.synced = true
-		close(d.whole)
-		d.signalLocked()
-	}
-}
-
-// settleLocked drops a lost entry, unless its origin's node is well and may still assert it again.
-func (d *Directory) settleLocked(stream string, r *record, now time.Time) {
-	waits := d.goneLocked(r.entry.Origin, now) < d.opts.pace.node && now.Sub(r.lost) < 2*d.opts.pace.node
-	if waits && r.entry.Origin != d.opts.Self.Name {
-		return
-	}
-	d.dropLocked(stream)
-}
-
-func (d *Directory) dropLocked(stream string) {
-	delete(d.records, stream)
-	d.metrics.entries.Set(float64(len(d.records)))
-	d.signalLocked()
-}
-
-// sweepRecordsLocked settles what is lost, and puts right what an earlier life of this node has left.
-func (d *Directory) sweepRecordsLocked(now time.Time) {
-	for stream, r := range d.records {
-		switch {
-		case !r.lost.IsZero() && d.healthy:
-			d.settleLocked(stream, r, now)
-		case r.entry.Origin == d.opts.Self.Name && r.entry.Live && d.own[stream] == nil && d.claims[stream] == nil &&
-			now.Sub(r.since) >= 2*d.opts.pace.claim:
-			r.since = now // not again at once
-			entry, rev := r.entry, r.rev
-			entry.Live = false
-			d.startLocked(func() { d.disown(entry, rev) })
-		}
-	}
-}
-
-// disown tells the others that the publisher of an entry is not at this node, which has forgotten it in a restart: a standby may
-// take over then, and whoever copies it waits for the publisher's return until the entry expires.
-func (d *Directory) disown(e relay.Entry, rev uint64) {
-	ctx, cancel := context.WithTimeout(d.ctx, d.opts.pace.claim)
-	defer cancel()
-	if _, err := d.put(ctx, e, rev); err != nil {
-		d.log.Debug("an entry of an earlier life was not changed", "stream", e.Stream, "error", err)
-	}
-}
-
-// rememberLocked keeps the greatest generation of a stream. Of streams that are no more, some are forgotten when there are too
-// many: their generations are far behind the clock by then.
-func (d *Directory) rememberLocked(stream string, gen int64) {
-	if gen <= d.gens[stream] {
-		return
-	}
-	if len(d.gens) >= 4*maxEntries {
-		for name := range d.gens {
-			if d.records[name] == nil && d.own[name] == nil {
-				delete(d.gens, name)
-				break
-			}
-		}
-	}
-	d.gens[stream] = gen
 }

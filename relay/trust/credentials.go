@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -93,9 +94,18 @@ func Open(dir string, opt Options) (*Credentials, error) {
 	if info, err := os.Stat(filepath.Join(dir, KeyFile)); err == nil && info.Mode().Perm()&0o007 != 0 {
 		c.log.Warn("everybody on this host can read the node's private key; take the right away with chmod o-rwx", "file", filepath.Join(dir, KeyFile))
 	}
+	if file := filepath.Join(dir, AuthorityKeyFile); exists(file) {
+		c.log.Warn("the authority's key lies in this node's folder: whoever gets it can be any node; take it to a machine that is none", "file", file)
+	}
 	c.log.Info("cluster certificate read", "node", l.id.Name, "region", l.id.Region, "until", date(l.leaf.NotAfter), "authority", l.root.Subject.CommonName)
 	c.warnLocked()
 	return c, nil
+}
+
+// exists tells whether there is a file.
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // register makes the metrics.
@@ -251,7 +261,10 @@ func (c *Credentials) readLocked() (*loaded, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if c.opt.Name != "" && c.opt.Name != l.id.Name || c.opt.Region != "" && c.opt.Region != l.id.Region {
-		want := Identity{Name: c.opt.Name, Region: c.opt.Region}
+		want := c.opt.Name
+		if c.opt.Region != "" {
+			want = Identity{Name: cmp.Or(c.opt.Name, l.id.Name), Region: c.opt.Region}.String()
+		}
 		return nil, fmt.Errorf("%s is for node %s, and this is %s: check node.name and cluster.region, and that the folder is this node's", file, l.id, want)
 	}
 	now := c.now()

@@ -206,6 +206,8 @@ func TestOpenMistakes(t *testing.T) {
 		}, Options{}, "is no authority's"},
 		{"other name", nil, Options{Name: "eu-2", Region: "eu"}, "is for node eu-1 in eu, and this is eu-2 in eu: check node.name and cluster.region"},
 		{"other region", nil, Options{Name: "eu-1", Region: "us"}, "is for node eu-1 in eu, and this is eu-1 in us"},
+		{"other name, whatever region", nil, Options{Name: "eu-2"}, "is for node eu-1 in eu, and this is eu-2: check"},
+		{"other region, whatever name", nil, Options{Region: "us"}, "and this is eu-1 in us: check"},
 		{"expired", nil, Options{Now: func() time.Time { return time.Now().Add(2 * NodeValidity) }}, "pushcart ca issue eu-1 --region eu --renew"},
 		{"not yet valid", nil, Options{Now: func() time.Time { return time.Now().Add(-2 * backdate) }}, "not yet valid"},
 	} {
@@ -227,7 +229,13 @@ func TestOpenMistakes(t *testing.T) {
 	}
 	var log buffer
 	open(t, dir, Options{Log: logTo(&log)})
-	if !strings.Contains(log.String(), "private key") {
+	if !strings.Contains(log.String(), "private key") || strings.Contains(log.String(), "any node") {
+		t.Errorf("the log says\n%s", &log)
+	}
+	// And so is the authority's own, which nodes do without.
+	put(AuthorityKeyFile, []byte("key"))(dir)
+	open(t, dir, Options{Log: logTo(&log)})
+	if !strings.Contains(log.String(), "the authority's key lies in this node's folder") {
 		t.Errorf("the log says\n%s", &log)
 	}
 }

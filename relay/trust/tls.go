@@ -40,6 +40,7 @@ func (c *Credentials) config() *tls.Config {
 func (c *Credentials) ServerTLS(protocols ...string) *tls.Config {
 	config := c.config()
 	config.NextProtos = protocols
+	config.ClientAuth = tls.RequestClientCert // verifyClient refuses who shows none, and counts it
 	config.VerifyConnection = c.verifyClient
 	return config
 }

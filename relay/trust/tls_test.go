@@ -66,7 +66,7 @@ func TestRefused(t *testing.T) {
 		{"client of another authority", eu.ServerTLS(), trusting(stranger, a).ClientTLS("eu-1"), refusedAuthority},
 		{"client of another authority, NATS", eu.NATSTLS(), trusting(stranger, a).NATSTLS(), refusedAuthority},
 		{"client that is no node", eu.ServerTLS(), plain, refusedIdentity},
-		{"client without certificate", eu.ServerTLS(), nobody, ""},
+		{"client without certificate", eu.ServerTLS(), nobody, refusedIdentity},
 		{"TLS 1.2", eu.ServerTLS(), older, ""},
 	} {
 		before := 0.0
