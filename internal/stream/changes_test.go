@@ -245,3 +245,25 @@ func TestBegin(t *testing.T) {
 		}
 	})
 }
+
+// TestLeave: a node that stops tells its publishers so, and leaves the show for another one to go on with.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	var y yielder
+	h := NewHub(Options{
+		ReconnectWindow: func() time.Duration { return time.Minute },
+		Attach:          func(*Stream) []Consumer { return []Consumer{&y} },
+	})
+	var kicked []error
+	s, err := h.Publish("show", Publisher{Credential: "ann", Kick: func(cause error) { kicked = append(kicked, cause) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !h.Leave("show") || h.Leave("show") || h.Leave("other") {
+		t.Error("it left another stream than the one that there was")
+	}
+	if len(kicked) != 1 || !errors.Is(kicked[0], ErrClosed) || !errors.Is(s.Write(&Frame{Track: picture}), ErrClosed) {
+		t.Errorf("the publisher was kicked with %v", kicked)
+	}
+	y.wants(t, "yield")
+}

@@ -174,7 +174,14 @@ func (h *Hub) Closing() <-chan struct{} { return h.closing }
 // End. It tells whether there was such a stream.
 func (h *Hub) Yield(name string) bool {
 	s := h.Get(name)
-	return s != nil && s.stop(ErrElsewhere)
+	return s != nil && s.stop(ErrElsewhere, true)
+}
+
+// Leave gives a stream up because this node stops, for another one to go on with: its publisher is told ErrClosed, the rest is as with
+// Yield.
+func (h *Hub) Leave(name string) bool {
+	s := h.Get(name)
+	return s != nil && s.stop(ErrClosed, true)
 }
 
 // errOver is the answer of a stream that has ended.
@@ -212,7 +219,7 @@ func (h *Hub) Close() {
 	}
 	h.mu.Unlock()
 	for _, s := range all {
-		s.stop(ErrClosed)
+		s.stop(ErrClosed, false)
 	}
 }
 

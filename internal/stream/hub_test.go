@@ -229,7 +229,7 @@ func TestNameIsFreeAtOnce(t *testing.T) {
 	h.publish(t, "show", "ann")
 	old := h.Get("show")
 	old.mu.Lock()
-	old.endLocked(ErrClosed)
+	old.endLocked(ErrClosed, false)
 	old.mu.Unlock()
 	h.publish(t, "show", "bob")
 	old.hub.forget(old)

@@ -96,10 +96,10 @@ func (s *Stream) away() {
 	}
 }
 
-// stop closes the stream for good: because the hub closes, or another node has the stream. It tells whether it was open.
-func (s *Stream) stop(cause error) bool {
+// stop closes the stream for good: because the hub closes, or, with yield, for another node to go on. It tells whether it was open.
+func (s *Stream) stop(cause error, yield bool) bool {
 	s.mu.Lock()
-	open := s.endLocked(cause)
+	open := s.endLocked(cause, yield)
 	s.mu.Unlock()
 	s.hub.forget(s)
 	s.tell()
@@ -107,7 +107,7 @@ func (s *Stream) stop(cause error) bool {
 }
 
 // endLocked closes the stream, unless it is over.
-func (s *Stream) endLocked(cause error) bool {
+func (s *Stream) endLocked(cause error, yield bool) bool {
 	if s.over {
 		return false
 	}
@@ -122,7 +122,7 @@ func (s *Stream) endLocked(cause error) bool {
 		}
 	}
 	is := Ended
-	if cause == ErrElsewhere {
+	if yield {
 		is = Elsewhere
 	}
 	for _, c := range s.consumers {
@@ -295,7 +295,7 @@ func (s *Stream) expire(absence int) {
 	s.mu.Lock()
 	late := s.session != nil || s.absence != absence
 	if !late {
-		s.endLocked(ErrClosed)
+		s.endLocked(ErrClosed, false)
 	}
 	s.mu.Unlock()
 	if !late {
