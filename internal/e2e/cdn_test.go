@@ -49,7 +49,7 @@ func behindCache(t *testing.T, name string, start func(*testkit.Cluster) *testki
 	joins := a.join(t, "video")
 	a.onward(t, 2)
 	a.forget()
-	a.onward(t, 12)
+	a.onward(t, 14)
 	share, of := a.hits()
 	bad, why := a.trouble()
 	a.mu.Lock()

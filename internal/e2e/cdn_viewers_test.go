@@ -26,7 +26,7 @@ type audience struct {
 	// parts and playlists are answers by what the cache says of them, such as HIT; refused are answers without success, and
 	// requests without an answer.
 	parts, playlists, refused map[string]int
-	// reached is the position that the cache has under an address. What a node answers to one whom the cache had wait for too
+	// reached is the position that the cache has under an address and a coding. What a node answers to one whom the cache had wait for too
 	// long is not kept, and may be newer.
 	reached map[string][2]int64
 	// news are positions in the order in which the first viewer had them.
@@ -187,8 +187,9 @@ func (a *audience) count(in map[string]int, what string) {
 // playlist gets one and holds it to what was asked for, and to what was there before.
 func (v *behind) playlist(ctx context.Context, query string) *testkit.Playlist {
 	ref := v.rendition + ".m3u8" + query
+	kept := ref + " " + v.coding // two documents to a cache: who asks for one never gets the other
 	v.audience.mu.Lock()
-	floor, sent := v.reached[ref], time.Now()
+	floor, sent := v.reached[kept], time.Now()
 	v.audience.mu.Unlock()
 	status, header, body, err := v.get(ctx, ref, v.coding)
 	if ctx.Err() != nil {
@@ -207,19 +208,19 @@ func (v *behind) playlist(ctx context.Context, query string) *testkit.Playlist {
 	}
 	// What the cache had before this was asked for bounds it.
 	if slices.Compare(at[:], floor[:]) < 0 {
-		v.fail("%s: %s goes back from %v to %v", v.cache, ref, floor, at)
+		v.fail("%s: %s goes back from %v to %v", v.cache, kept, floor, at)
 	}
-	v.arrived(ref, at, sent, header.Get("X-Cache"), query == "")
+	v.arrived(kept, at, sent, header.Get("X-Cache"), query == "")
 	return l
 }
 
 // arrived takes note of a playlist.
-func (v *behind) arrived(ref string, at [2]int64, sent time.Time, how string, bare bool) {
+func (v *behind) arrived(kept string, at [2]int64, sent time.Time, how string, bare bool) {
 	now := time.Now()
 	v.audience.mu.Lock()
 	v.playlists[how]++
-	if before := v.reached[ref]; slices.Compare(at[:], before[:]) > 0 && (bare || how == "HIT") {
-		v.reached[ref] = at
+	if before := v.reached[kept]; slices.Compare(at[:], before[:]) > 0 && (bare || how == "HIT") {
+		v.reached[kept] = at
 	}
 	if bare {
 		// The first position beyond this one that somebody had makes it old.

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,9 +89,63 @@ func TestRegionsNodesKilled(t *testing.T) {
 	bodyOf(t, eu.Master("show"), http.StatusOK)
 	back(two...)
 
+	atOnce(t, c.Node("us-1"), c.Node("sa-1"), eu)
+	g.on(t, 1)
 	g.stop()
 	g.tell(t)
 	a.judge(t)
+}
+
+// atOnce has the same publisher come to two nodes at the same moment: one of them has the show in the end, and the other one sends
+// its connection away.
+func atOnce(t *testing.T, one, other, watching *testkit.ClusterNode) {
+	t.Helper()
+	video, audio := usualClips(t)
+	nodes := []*testkit.ClusterNode{one, other}
+	publishers := []*testkit.Publisher{testkit.Dial(t, one.RTMP, nil), testkit.Dial(t, other.RTMP, nil)}
+	codes, gone := make([]string, 2), make([]chan struct{}, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var both sync.WaitGroup
+	for i, p := range publishers {
+		gone[i] = make(chan struct{})
+		both.Go(func() { codes[i] = p.Open("vip?key=" + publishKey).Code })
+	}
+	both.Wait()
+	for i, p := range publishers {
+		if codes[i] != "NetStream.Publish.Start" {
+			close(gone[i])
+			continue
+		}
+		p.Configure(0, video, audio)
+		go func() {
+			defer close(gone[i])
+			p.Play(ctx, testkit.Script{Video: video, Audio: audio, Speed: 1})
+		}()
+	}
+	left := -1
+	testkit.EventuallyWithin(t, sometime, "one of two publishers at once is left", func() bool {
+		left = -1
+		for i := range gone {
+			select {
+			case <-gone[i]:
+			default:
+				if left >= 0 {
+					return false
+				}
+				left = i
+			}
+		}
+		return left >= 0
+	})
+	waitFor(t, watching, "vip")
+	testkit.Eventually(t, "it is the one that the others copy from", func() bool { return copiedFrom(t, watching, "vip") == nodes[left].Name })
+	t.Logf("of two publishers at once, the one on %s is left: the answers were %v", nodes[left].Name, codes)
+	cancel()
+	for i := range gone {
+		<-gone[i]
+		publishers[i].Drop()
+	}
 }
 
 // pullerOf is the node by which a region gets a stream from its origin.

@@ -53,7 +53,7 @@ func Varnish(t testing.TB, configs string, c *Cluster) *CDN {
 	return runCDN(t, address, program(t, "varnishd"), "-F", "-n", filepath.Join(dir, "work"), "-f", file, "-a", address, "-s", "malloc,256m", "-j", "none")
 }
 
-// runCDN starts a cache and waits until it listens. It is asked to end at the test's end, since killed it would leave its workers.
+// runCDN starts a cache and waits until it listens. TEST_LOGS names a folder to keep its log in. It is asked to end at the test's end, since killed it would leave its workers.
 func runCDN(t testing.TB, address, name string, args ...string) *CDN {
 	t.Helper()
 	c := &CDN{Process: Run(t, nil, name, args...), URL: "http://" + address}
@@ -63,6 +63,9 @@ func runCDN(t testing.TB, address, name string, args ...string) *CDN {
 		case <-c.Ended():
 		case <-time.After(patience):
 			t.Errorf("%s does not end", name)
+		}
+		if folder := os.Getenv("TEST_LOGS"); folder != "" {
+			os.WriteFile(filepath.Join(folder, t.Name()+"-cache.log"), []byte(c.Log.String()), 0o600)
 		}
 	})
 	Eventually(t, filepath.Base(name)+" listens", func() bool {
