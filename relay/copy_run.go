@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -66,7 +67,10 @@ type copied struct {
 	mu      sync.Mutex // guards what follows, which run writes
 	from    string     // node that is copied from; "" is none
 	trying  string     // node that is called
+	source  string     // node that all renditions came from last; "" is none yet
+	why     string     // why the last move was made
 	lastErr string
+	told    string // of it, in the log
 	moves   int
 	added   *window.Presentation // that Added was called with
 
@@ -287,9 +291,7 @@ func (c *copied) note(l *link, reason string) {
 	defer c.mu.Unlock()
 	c.from = l.peer.Name
 	c.moves++
-	if reason != moveFirst {
-		c.m.opt.Log.Info("a stream is copied from another node", "stream", c.stream, "node", l.peer.Name, "reason", reason)
-	}
+	c.why = reason
 }
 
 // established notes that all renditions come.
@@ -298,11 +300,16 @@ func (c *copied) established(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := c.trying != "" && c.moves == 1 && c.lastErr == ""
-	c.from, c.trying, c.lastErr = l.peer.Name, "", ""
+	c.from, c.trying, c.lastErr, c.told = l.peer.Name, "", "", ""
 	if first {
 		c.m.metrics.first.Observe(c.m.opt.Now().Sub(c.began).Seconds())
-		c.m.opt.Log.Info("a stream is copied", "stream", c.stream, "node", l.peer.Name)
 	}
+	if c.source == "" {
+		c.m.opt.Log.Info("a stream is copied", "stream", c.stream, "node", l.peer.Name)
+	} else if c.source != l.peer.Name {
+		c.m.opt.Log.Info("a stream is copied from another node", "stream", c.stream, "node", l.peer.Name, "before", c.source, "reason", c.why)
+	}
+	c.source = l.peer.Name
 }
 
 // failed notes that a link has ended.
@@ -334,10 +341,18 @@ func (c *copied) lost(node string, err error) {
 	if c.from == node {
 		c.from = ""
 	}
-	if text := node + ": " + err.Error(); c.lastErr != text {
-		c.lastErr = text
-		c.m.opt.Log.Warn("a stream cannot be copied from a node", "stream", c.stream, "node", node, "reason", reason, "error", err)
+	c.lastErr = node + ": " + err.Error()
+	level := slog.LevelDebug
+	switch {
+	case f != nil && f.node != "":
+		// It has named another one.
+	case fresh[reason] && time.Since(c.changedAt) < longestWait:
+		// The stream has just moved, and nodes hear of it one after the other.
+	case c.told != c.lastErr:
+		c.told = c.lastErr
+		level = slog.LevelWarn
 	}
+	c.m.opt.Log.Log(context.Background(), level, "a stream cannot be copied from a node", "stream", c.stream, "node", node, "reason", reason, "error", err)
 }
 
 // tick is how often it is looked whether the copy is wanted.

@@ -157,10 +157,13 @@ func TestDemand(t *testing.T) {
 	far.settings.Store(&Settings{MaxCopies: 1})
 	far.demand("show")
 	c.policy("local")
-	if far.manager.Demand("local") {
+	if !far.manager.Demand("local") {
+		t.Error("a stream for which there is no room is taken for none")
+	}
+	if far.manager.Await(t.Context(), "local", "us-2") != nil || len(far.manager.Copies()) != 1 {
 		t.Error("two streams are copied, one is allowed")
 	}
-	if n := far.metric("pushcart_relay_copy_refused_total", demandFull); n != 1 {
+	if n := far.metric("pushcart_relay_copy_refused_total", demandFull); n != 2 {
 		t.Errorf("%v streams counted as too many", n)
 	}
 }

@@ -151,14 +151,15 @@ func (m *Manager) forget() {
 }
 
 // Demand says that a viewer asks for a stream's playlist, and tells whether it is, or is about to be, copied: the directory
-// knows it, another node is its origin, and its policy allows this region. It does no I/O.
+// knows it, another node is its origin, and its policy allows this region. Of one for which there is no room at this time it says so
+// too: it is there, and may be had in a moment. It does no I/O.
 func (m *Manager) Demand(stream string) bool {
 	_, ok := m.demand(stream, true)
 	return ok
 }
 
-// demand returns a stream's copy, which it starts where there is none; false when there is nothing to copy. asked tells that
-// somebody wants it now.
+// demand returns a stream's copy, which it starts where there is none; false when there is nothing to copy, and nil where there is no
+// room for it. asked tells that somebody wants it now.
 func (m *Manager) demand(stream string, asked bool) (*copied, bool) {
 	e, known := m.opt.Directory.Lookup(stream)
 	m.mu.Lock()
@@ -183,7 +184,7 @@ func (m *Manager) demand(stream string, asked bool) (*copied, bool) {
 			m.full = now
 			m.opt.Log.Warn("a stream is not copied, since enough others are: raise relay.max_copies", "stream", stream, "copies", len(m.copies))
 		}
-		return nil, false
+		return nil, true
 	}
 	c := m.newLocked(stream)
 	c.asked.Store(m.opt.Now().UnixNano())
@@ -271,7 +272,7 @@ func (m *Manager) Forbidden(stream string) bool {
 // returns nil where there is nothing to wait for: also where this node is asking that very peer.
 func (m *Manager) Await(ctx context.Context, stream, peer string) *window.Presentation {
 	c, ok := m.demand(stream, true)
-	if !ok {
+	if !ok || c == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.pace.await)

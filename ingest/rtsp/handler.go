@@ -27,7 +27,7 @@ func status(r ingest.Reason) base.StatusCode {
 	switch r {
 	case ingest.ReasonBadKey:
 		return base.StatusUnauthorized
-	case ingest.ReasonNoKeys, ingest.ReasonNameTaken, ingest.ReasonTakenOver:
+	case ingest.ReasonNoKeys, ingest.ReasonNameTaken, ingest.ReasonTakenOver, ingest.ReasonStandby, ingest.ReasonElsewhere:
 		return base.StatusForbidden
 	case ingest.ReasonBadName:
 		return base.StatusNotFound
@@ -35,7 +35,7 @@ func status(r ingest.Reason) base.StatusCode {
 		return base.StatusUnsupportedMediaType
 	case ingest.ReasonLimit:
 		return base.StatusRequestEntityTooLarge
-	case ingest.ReasonShutdown:
+	case ingest.ReasonShutdown, ingest.ReasonCluster:
 		return base.StatusServiceUnavailable
 	case ingest.ReasonProtocol:
 		return base.StatusMethodNotAllowed

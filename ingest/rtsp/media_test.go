@@ -287,10 +287,12 @@ func TestLossOverUDP(t *testing.T) {
 
 // TestAnswers: what cannot be served is answered with a status and a sentence.
 func TestAnswers(t *testing.T) {
-	taken := newFakeDoor()
-	taken.refuse = func(ingest.Request) *ingest.Refusal {
-		return ingest.Refuse(ingest.ReasonNameTaken, "The stream is already live from another publisher.")
+	refusing := func(why ingest.Reason, sentence string) *fakeDoor {
+		d := newFakeDoor()
+		d.refuse = func(ingest.Request) *ingest.Refusal { return ingest.Refuse(why, "%s", sentence) }
+		return d
 	}
+	taken := refusing(ingest.ReasonNameTaken, "The stream is already live from another publisher.")
 	generic := func(rtpmap string) []*description.Media {
 		f := &format.Generic{PayloadTyp: 96, RTPMa: rtpmap}
 		if err := f.Init(); err != nil {
@@ -313,6 +315,9 @@ func TestAnswers(t *testing.T) {
 		{"wrong key", withKey("right"), "/live/show?key=wr0ngkey", nil, base.StatusUnauthorized, "The key for this stream is wrong"},
 		{"no key", withKey("right"), "/live/show", nil, base.StatusUnauthorized, "A key is needed"},
 		{"taken", taken, "/live/show", nil, base.StatusForbidden, "already live"},
+		{"standby", refusing(ingest.ReasonStandby, "The other one is back."), "/live/show", nil, base.StatusForbidden, "other one is back"},
+		{"elsewhere", refusing(ingest.ReasonElsewhere, "Another node has it."), "/live/show", nil, base.StatusForbidden, "Another node"},
+		{"cluster", refusing(ingest.ReasonCluster, "It cannot be told who has it."), "/live/show", nil, base.StatusServiceUnavailable, "cannot be told"},
 		{"path", newFakeDoor(), "/show", nil, base.StatusNotFound, "publish to rtsp://HOST/live/NAME"},
 		{"no name", newFakeDoor(), "/live/", nil, base.StatusNotFound, "name is missing"},
 		{"codec", newFakeDoor(), "/live/show", generic("CURIOUS/90000"), base.StatusUnsupportedMediaType, "CURIOUS"},

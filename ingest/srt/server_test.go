@@ -86,6 +86,12 @@ func TestRejections(t *testing.T) {
 			return ingest.Refuse(ingest.ReasonNameTaken, "Somebody else publishes that.")
 		case "nokeys":
 			return ingest.Refuse(ingest.ReasonNoKeys, "No keys are configured.")
+		case "cluster":
+			return ingest.Refuse(ingest.ReasonCluster, "It cannot be told who has that.")
+		case "elsewhere":
+			return ingest.Refuse(ingest.ReasonElsewhere, "Another node has that.")
+		case "standby":
+			return ingest.Refuse(ingest.ReasonStandby, "The one that this one stands by for is back.")
 		}
 		return ingest.Refuse(ingest.ReasonBadKey, "The key is wrong.")
 	}
@@ -99,6 +105,9 @@ func TestRejections(t *testing.T) {
 		"key":                   {addr: plain, id: "live/other", code: 1401},
 		"no keys":               {addr: plain, id: "live/nokeys", code: 1403},
 		"taken":                 {addr: plain, id: "live/taken", code: 1409},
+		"cluster":               {addr: plain, id: "live/cluster", code: 1503},
+		"elsewhere":             {addr: plain, id: "live/elsewhere", code: 1409},
+		"standby":               {addr: plain, id: "live/standby", code: 1409},
 		"no identifier":         {addr: plain, code: 1400},
 		"another application":   {addr: plain, id: "studio/show", code: 1400},
 		"player":                {addr: plain, id: "#!::r=live/show,m=request", code: 1405},

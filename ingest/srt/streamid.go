@@ -192,11 +192,11 @@ func codeOf(r ingest.Reason) gosrt.RejectionReason {
 		return gosrt.REJX_FORBIDDEN
 	case ingest.ReasonBadName:
 		return gosrt.REJX_BAD_REQUEST
-	case ingest.ReasonNameTaken:
+	case ingest.ReasonNameTaken, ingest.ReasonStandby, ingest.ReasonElsewhere:
 		return codeConflict
 	case ingest.ReasonLimit:
 		return gosrt.REJX_OVERLOAD
-	case ingest.ReasonShutdown:
+	case ingest.ReasonShutdown, ingest.ReasonCluster:
 		return gosrt.REJX_DOWN
 	}
 	return gosrt.REJX_FORBIDDEN

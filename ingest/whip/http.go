@@ -221,13 +221,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case ingest.ReasonBadName:
 		status = http.StatusBadRequest
-	case ingest.ReasonNameTaken:
+	case ingest.ReasonNameTaken, ingest.ReasonStandby, ingest.ReasonElsewhere:
 		status = http.StatusConflict
 		w.Header().Set("Retry-After", "5")
 	case ingest.ReasonLimit:
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", "5")
-	case ingest.ReasonShutdown:
+	case ingest.ReasonShutdown, ingest.ReasonCluster:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"pushcart/ingest"
 )
 
 // do sends a request and returns the answer, whose body is in the publisher.
@@ -41,6 +44,33 @@ func (h *house) do(t *testing.T, method, path, body string, fields ...string) (*
 		}
 	}
 	return answer, problem.Detail
+}
+
+// TestRefusals: each reason has its status, and those that pass say when to try again.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := newDesk(t).media.session.server
+	for reason, want := range map[ingest.Reason]struct {
+		status int
+		again  bool
+	}{
+		ingest.ReasonBadKey:           {http.StatusUnauthorized, false},
+		ingest.ReasonNoKeys:           {http.StatusForbidden, false},
+		ingest.ReasonBadName:          {http.StatusBadRequest, false},
+		ingest.ReasonUnsupportedCodec: {http.StatusForbidden, false},
+		ingest.ReasonNameTaken:        {http.StatusConflict, true},
+		ingest.ReasonStandby:          {http.StatusConflict, true},
+		ingest.ReasonElsewhere:        {http.StatusConflict, true},
+		ingest.ReasonLimit:            {http.StatusTooManyRequests, true},
+		ingest.ReasonShutdown:         {http.StatusServiceUnavailable, true},
+		ingest.ReasonCluster:          {http.StatusServiceUnavailable, true},
+	} {
+		w := httptest.NewRecorder()
+		s.refuse(w, httptest.NewRequest("POST", "/whip/show", nil), ingest.Refuse(reason, "Why not."))
+		if again := w.Header().Get("Retry-After") != ""; w.Code != want.status || again != want.again || !strings.Contains(w.Body.String(), "Why not.") {
+			t.Errorf("%s: status %d, Retry-After %t: %s", reason, w.Code, again, w.Body)
+		}
+	}
 }
 
 // TestHTTP holds the statuses and header fields against RFC 9725.

@@ -149,6 +149,11 @@ func (l *loader) validateCluster(c *Config) {
 	one("cluster.public_url", optional(publicURL)(c.Cluster.PublicURL))
 	each("cluster.core", c.Cluster.Core, dialable)
 	each("cluster.leaf_of", c.Cluster.LeafOf, dialable)
+	for i, a := range c.Cluster.Core {
+		if slices.Contains(c.Cluster.Core[:i], a) {
+			l.complain(fmt.Sprintf("cluster.core[%d]", i+1), "%q is in the list already: each core node stands there once", clip(a))
+		}
+	}
 	each("cluster.nats", c.Cluster.NATS, natsURL)
 	each("relay.push", c.Relay.Push, dialable)
 	each("relay.prefetch", c.Relay.Prefetch, streamPattern)

@@ -12,6 +12,7 @@ func TestClusterMistakes(t *testing.T) {
 		{"no way to the directory", `cluster: {address: ":8444"}`, "f:1:20: cluster.address: a node of a cluster needs a way to its directory"},
 		{"two ways", `cluster: {address: ":8444", core: ["a:6222"], leaf_of: ["b:7422"]}`, "cluster.core, cluster.leaf_of and cluster.nats are three ways"},
 		{"two core nodes", `cluster: {address: ":8444", core: ["a:6222", "b:6222"]}`, "cluster.core: two core nodes stop when either does"},
+		{"core node twice", `cluster: {address: ":8444", core: ["a:6222", "a:6222"]}`, "cluster.core[2]: \"a:6222\" is in the list already"},
 		{"alone", `relay: {push: ["a:8444"]}`, "the node is by itself as long as cluster.address is empty"},
 		{"name", `node: {name: EU_1}`, `node.name: "EU_1" is not made of`},
 		{"advertise", `cluster: {advertise: ":8444"}`, `cluster.advertise: ":8444" is not an address that other nodes can reach`},

@@ -83,7 +83,7 @@ var rules = []rule{
 		return unless(len(c.Cluster.Core) < 2 || c.Cluster.ListenNATS != "", "core nodes listen for one another: set cluster.listen_nats")
 	}},
 	{[]string{"cluster.core"}, func(c *Config) string {
-		return unless(len(c.Cluster.Core) != 2, "two core nodes stop when either does: take one, three or five")
+		return unless(len(c.Cluster.Core) != 2 || c.Cluster.Core[0] == c.Cluster.Core[1], "two core nodes stop when either does: take one, three or five")
 	}},
 	{[]string{"cluster.directory"}, func(c *Config) string {
 		return unless(!c.Clustered() || c.Cluster.Directory != "", "is empty, but must be the folder with ca.pem, node.pem and node.key")

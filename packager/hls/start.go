@@ -59,7 +59,7 @@ func (h *Handler) arrived(w http.ResponseWriter, r *http.Request, name string) (
 		case <-changed:
 		case <-timer.C:
 			w.Header().Set("Retry-After", demandRetry)
-			h.fail(w, kindMultivariant, http.StatusNotFound, "the source is being connected; try again")
+			h.fail(w, kindMultivariant, http.StatusServiceUnavailable, "the stream is being fetched; try again")
 			return nil, nil
 		case <-r.Context().Done():
 			return nil, nil

@@ -106,7 +106,7 @@ func TestDemandInVain(t *testing.T) {
 			synctest.Wait()
 			prepare(h)
 			got := <-answer
-			if got.Code != 404 || got.Body.String() != "the source is being connected; try again\n" || got.Header().Get("Retry-After") != "2" ||
+			if got.Code != 503 || got.Body.String() != "the stream is being fetched; try again\n" || got.Header().Get("Retry-After") != "2" ||
 				got.Header().Get("Cache-Control") != cacheFailure || time.Since(began) != demandWait {
 				t.Errorf("%s: %d %v %s after %v", what, got.Code, got.Header(), got.Body, time.Since(began))
 			}
