@@ -1,6 +1,7 @@
 // Command bench prints the table of the node's end-to-end figures: what a stream costs, how soon a part reaches those who
 // wait for it, by which protocol it comes, how many requests a core answers, what media and viewers take in memory, how far the
-// picture on the screen is behind the one in front of the camera, and what a ladder costs the node besides ffmpeg.
+// picture on the screen is behind the one in front of the camera, what a ladder costs the node besides ffmpeg, and what a hop
+// from node to node does.
 //
 // Each figure is the median of several runs, and where it is a ratio, both sides are measured in turns within one run.
 // The node is the real binary in a process of its own; so is whatever must not be counted with it. The exit status tells
@@ -45,10 +46,11 @@ const limit = 15 * time.Minute
 
 // modes are what this program does in child processes of its own.
 var modes = map[string]func(context.Context, []string) error{
-	"load":    loadMode,
-	"discard": discardMode,
-	"fixed":   fixedMode,
-	"hammer":  hammerMode,
+	"load":      loadMode,
+	"discard":   discardMode,
+	"fixed":     fixedMode,
+	"hammer":    hammerMode,
+	"plaincopy": plaincopyMode,
 }
 
 // benchmarks by the letter that selects them.
@@ -64,6 +66,7 @@ var benchmarks = []struct {
 	{"f", "cards", cardsRow},
 	{"g", "protocols", protocolsRow},
 	{"h", "ladder", ladderRow},
+	{"i", "relay", relayRow},
 }
 
 func main() {
@@ -95,7 +98,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "node", "bin/pushcart", "the node's program")
-	f.StringVar(&o.rows, "rows", "a,b,c,d,e,f,g,h", "which benchmarks to run")
+	f.StringVar(&o.rows, "rows", "a,b,c,d,e,f,g,h,i", "which benchmarks to run")
 	f.IntVar(&o.runs, "runs", 3, "how many runs to take the median of")
 	f.DurationVar(&o.seconds, "seconds", 8*time.Second, "how long one measurement takes, such as 8s")
 	f.BoolVar(&o.quick, "quick", false, "shorter and less exact")

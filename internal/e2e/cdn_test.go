@@ -55,7 +55,8 @@ func behindCache(t *testing.T, name string, start func(*testkit.Cluster) *testki
 	a.mu.Lock()
 	slices.Sort(a.ages)
 	t.Logf("%s: %.2f %% of %d parts hit; %v, playlists %v, %s", name, share*100, of, a.parts, a.playlists, why)
-	t.Logf("%s: bare playlists are %v (half) and %v (99 of 100) old, %v at most", name, gauge(a.ages, .5), gauge(a.ages, .99), gauge(a.ages, 1))
+	t.Logf("%s: bare playlists are %v (half) and %v (99 of 100) old, %v at most", name,
+		gauge(a.ages, .5), gauge(a.ages, .99), gauge(a.ages, 1))
 	oldest := gauge(a.ages, 1)
 	a.mu.Unlock()
 	late := a.lateness(direct.all[0])
@@ -79,7 +80,8 @@ func behindCache(t *testing.T, name string, start func(*testkit.Cluster) *testki
 		serving.Kill()
 		a.onward(t, 2)
 		bad, why := a.trouble()
-		t.Logf("%s: %s was killed, %d left in the region: the longest time without news was %v; refused: %d: %s", name, serving.Name, left, a.stalls().Round(time.Millisecond), bad, why)
+		t.Logf("%s: %s was killed, %d left in the region: the longest time without news was %v; refused: %d: %s", name,
+			serving.Name, left, a.stalls().Round(time.Millisecond), bad, why)
 		if d := a.stalls(); d > 8*time.Second {
 			t.Errorf("%s: viewers had no news for %v", name, d)
 		}

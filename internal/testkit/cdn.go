@@ -50,10 +50,12 @@ func Varnish(t testing.TB, configs string, c *Cluster) *CDN {
 	}
 	file := filepath.Join(dir, "varnish.vcl")
 	Overwrite(t, file, edited(t, filepath.Join(configs, "varnish.vcl"), nodes))
-	return runCDN(t, address, program(t, "varnishd"), "-F", "-n", filepath.Join(dir, "work"), "-f", file, "-a", address, "-s", "malloc,256m", "-j", "none")
+	return runCDN(t, address, program(t, "varnishd"), "-F", "-n", filepath.Join(dir, "work"), "-f", file, "-a", address,
+		"-s", "malloc,256m", "-j", "none")
 }
 
-// runCDN starts a cache and waits until it listens. TEST_LOGS names a folder to keep its log in. It is asked to end at the test's end, since killed it would leave its workers.
+// runCDN starts a cache and waits until it listens. It is asked to end at the test's end, since killed it would leave its workers.
+// TEST_LOGS names a folder to keep its log in.
 func runCDN(t testing.TB, address, name string, args ...string) *CDN {
 	t.Helper()
 	c := &CDN{Process: Run(t, nil, name, args...), URL: "http://" + address}

@@ -13,7 +13,7 @@ const binary = process.env.PUSHCART_BIN ?? fileURLToPath(new URL('../../../bin/p
 const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PUSHCART_')));
 
 /** Finds ports that are free now. They are all held until the last is found, so that they differ. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(servers.map((server) => once(server.listen(0, '127.0.0.1'), 'listening')));
   const ports = servers.map((server) => server.address().port);
