@@ -3,7 +3,6 @@ package packager
 import (
 	"math"
 	"slices"
-	"testing"
 	"time"
 
 	"pushcart/internal/stream"
@@ -120,7 +119,7 @@ func (g *rig) firsts(r *window.Rendition) (out []mediaPart) {
 	for _, seg := range r.Load().Segments {
 		for n, p := range seg.Parts {
 			if p.Data != nil {
-				first := firstSample(g.t, p.Data)
+				first := g.firstSample(p.Data)
 				out = append(out, mediaPart{seg.MSN, n, stream.Rescale(first, rate, window.Rate)})
 			}
 		}
@@ -284,9 +283,9 @@ func (g *rig) variantNames() (names []string) {
 	return names
 }
 
-func firstSample(t testing.TB, data []byte) int64 {
-	t.Helper()
-	all := readSamples(t, data)
+func (g *rig) firstSample(data []byte) int64 {
+	g.t.Helper()
+	all := g.readSamples(data)
 	first := all[0].pts
 	for _, s := range all {
 		first = min(first, s.pts)

@@ -28,7 +28,7 @@ func (g *rig) judgeMedia(label any, name string) {
 				line = -1
 				continue
 			}
-			all := readSamples(g.t, p.Data)
+			all := g.readSamples(p.Data)
 			from, until := all[0].dts, all[len(all)-1].dts+all[len(all)-1].duration
 			if lasts := stream.Rescale(until-from, rate, window.Rate); abs(lasts-p.Duration) > rounding {
 				g.t.Errorf("%v: part %d.%d of %s is announced with %d ticks, its samples last %d", label, seg.MSN, n, name, p.Duration, lasts)

@@ -1,9 +1,11 @@
 package packager
 
 import (
+	"cmp"
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ type rig struct {
 	video, audio *stream.Track
 	era          int
 	metrics      *prometheus.Registry
+	parsed       map[string][]sample // what mediacommon makes of a part, by its bytes: several judges ask for the same one
 }
 
 func newRig(t *testing.T) *rig { return newRigWith(t, nil) }
@@ -43,7 +46,7 @@ func newRigWith(t *testing.T, change func(*Options)) *rig {
 	}
 	p := New("show", opt)
 	return &rig{
-		Packager: p, t: t, era: 1, metrics: reg,
+		Packager: p, t: t, era: 1, metrics: reg, parsed: map[string][]sample{},
 		video: &stream.Track{ID: 0, Codec: stream.H264, ClockRate: 90000, Config: []byte{1, 0x64, 0, 0x1f, 0xff}, CodecString: "avc1.64001f", Width: 1280, Height: 720},
 		audio: &stream.Track{ID: 100, Codec: stream.AAC, ClockRate: 48000, Config: []byte{0x11, 0x90}, CodecString: "mp4a.40.2", SampleRate: 48000, Channels: 2, FrameSamples: 1024},
 	}
@@ -137,11 +140,7 @@ func (g *rig) play(s shape) {
 }
 
 func sortEvents(events []event) {
-	for i := 1; i < len(events); i++ {
-		for j := i; j > 0 && events[j].at < events[j-1].at; j-- {
-			events[j], events[j-1] = events[j-1], events[j]
-		}
-	}
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 }
 
 func (g *rig) rendition(name string) *window.Snapshot {
@@ -206,18 +205,22 @@ func (g *rig) samples(name string) []sample {
 	for _, seg := range g.rendition(name).Segments {
 		for _, p := range seg.Parts {
 			if p.Data != nil {
-				out = append(out, readSamples(g.t, p.Data)...)
+				out = append(out, g.readSamples(p.Data)...)
 			}
 		}
 	}
 	return out
 }
 
-func readSamples(t testing.TB, data []byte) (out []sample) {
-	t.Helper()
+// readSamples reads a part with mediacommon; its callers share the result.
+func (g *rig) readSamples(data []byte) (out []sample) {
+	g.t.Helper()
+	if out, ok := g.parsed[string(data)]; ok {
+		return out
+	}
 	var parts fmp4.Parts
 	if err := parts.Unmarshal(data); err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	for _, part := range parts {
 		at := int64(part.Tracks[0].BaseTime)
@@ -226,6 +229,7 @@ func readSamples(t testing.TB, data []byte) (out []sample) {
 			at += int64(s.Duration)
 		}
 	}
+	g.parsed[string(data)] = out
 	return out
 }
 

@@ -252,7 +252,7 @@ func (s *show) judgePictures(g *rig, label any, name string) {
 			if p.Gap {
 				continue
 			}
-			for i, x := range readSamples(g.t, p.Data) {
+			for i, x := range g.readSamples(p.Data) {
 				if !s.sent[x.pts] && (n > 0 || i > 0 || !x.key || len(s.sent) == 0) {
 					g.t.Errorf("%v: %d.%d of %s has a picture at %d, the publisher none", label, seg.MSN, n, name, x.pts)
 					return

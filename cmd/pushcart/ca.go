@@ -144,6 +144,9 @@ func (c *caShowCommand) Run(s surroundings) error {
 		}
 	}
 	text, err := os.ReadFile(file)
+	if file != c.File && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has neither %s nor %s: name the folder of a node or of an authority, or a certificate", c.File, trust.CertificateFile, trust.AuthorityFile)
+	}
 	if err != nil {
 		return err
 	}

@@ -97,14 +97,11 @@ func (n *Node) cardAPI() *api.API {
 	opt := api.Options{
 		Desk: func(name string) (api.Desk, error) {
 			if n.cluster != nil {
-				n.cluster.prepare(name)
+				return n.cluster.desk(name)
 			}
 			d, err := n.desks.Desk(name)
-			switch {
-			case err != nil:
+			if err != nil {
 				return nil, err
-			case n.cluster != nil:
-				return gated{d, n.cluster, name}, nil
 			}
 			return d, nil
 		},

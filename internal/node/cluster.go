@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"pushcart/internal/config"
+	"pushcart/internal/stream"
+	"pushcart/packager"
 	"pushcart/relay"
 	"pushcart/relay/directory"
 	"pushcart/relay/route"
@@ -40,15 +42,30 @@ type cluster struct {
 	posters *posters
 
 	gates gates
-	// claiming has a stream's claims come one after the other; seed chooses which.
-	claiming [64]sync.Mutex
-	seed     maphash.Seed
+
+	// handing is held while a stream goes from being this node's to being a copy, and when a claim is settled. Taken before mu, and
+	// before the locks of the hub and of the relay.
+	handing sync.Mutex
 
 	mu     sync.Mutex // guards what follows
 	claims map[string]*claim
 	moved  map[string]movedTo
-	// coming are streams that this node is taking over, prepared those without an origin whose desk here is up to date.
-	coming, prepared map[string]struct{}
+	// coming are streams that this node is about to claim, or to take over; the channel is closed when that is settled.
+	coming map[string]chan struct{}
+	// handed counts why a stream is about to be this node's, or a copy, while its presentation goes from one to the other.
+	handed map[string]int
+	// prepared are streams without an origin whose desk here is up to date.
+	prepared map[string]*prepared
+	// strays are streams that began when their claim was another node's already, until they are sent away.
+	strays map[*stream.Stream]*packager.Packager
+	left   bool // the node stops
+}
+
+func newCluster(n *Node) *cluster {
+	return &cluster{
+		n: n, gates: gates{seed: maphash.MakeSeed()}, spread: newSpread(), claims: map[string]*claim{}, moved: map[string]movedTo{},
+		coming: map[string]chan struct{}{}, handed: map[string]int{}, prepared: map[string]*prepared{}, strays: map[*stream.Stream]*packager.Packager{},
+	}
 }
 
 // directoryFolder in the data folder has what the directory keeps on disk.
@@ -150,7 +167,7 @@ func (c *cluster) openRelay(cfg *config.Config) {
 		Directory: c.directory,
 		Dial:      func(ctx context.Context, p relay.Peer) (net.Conn, error) { return c.dial(ctx, p.Address, p.Name) },
 		Token:     c.token,
-		Added:     n.registry.Add, Removed: n.registry.Remove,
+		Added:     n.registry.Add, Removed: n.registry.Remove, Own: c.own,
 		Viewers: func(stream string) int { return n.registry.Viewers(stream, time.Now()) },
 		Peers:   func(stream string) int { return c.server.Peers(stream) },
 		Cards:   func(stream string) relay.CardSink { return copiedCards{c, stream} },

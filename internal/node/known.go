@@ -31,7 +31,9 @@ func (c *cluster) held() []relay.Held {
 	var all []relay.Held
 	for _, s := range c.manager.Copies() {
 		copies[s.Stream] = s
-		all = append(all, s.Held())
+		if h := s.Held(); h.MSN > 0 { // else nothing has come of it yet
+			all = append(all, h)
+		}
 	}
 	for _, p := range c.n.registry.All() {
 		v := p.Load()

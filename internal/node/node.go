@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -92,9 +91,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	}
 	n.cfg.Store(cfg)
 	if cfg.Clustered() {
-		n.cluster = &cluster{
-			gates: gates{seed: maphash.MakeSeed()}, coming: map[string]struct{}{}, prepared: map[string]struct{}{}, n: n, claims: map[string]*claim{}, moved: map[string]movedTo{}, seed: maphash.MakeSeed(), spread: newSpread(),
-		}
+		n.cluster = newCluster(n)
 		if err := n.cluster.openTrust(cfg); err != nil {
 			return nil, err
 		}

@@ -20,6 +20,7 @@ const (
 	posterFresh   = 2 * time.Second // for which one is given again
 	posterTimeout = 5 * time.Second
 	mostPoster    = 2 << 20 // bytes
+	mostPosters   = 1000    // that are kept
 )
 
 // posters fetches those of copied streams from the node that a stream is copied from.
@@ -65,6 +66,9 @@ func (p *posters) get(ctx context.Context, stream string) (jpeg []byte, at time.
 	p.mu.Lock()
 	f := p.byStream[stream]
 	if f == nil {
+		if len(p.byStream) >= mostPosters {
+			clear(p.byStream) // also those of shows that were over when they were asked for
+		}
 		f = &fetchedPoster{}
 		p.byStream[stream] = f
 	}

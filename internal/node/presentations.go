@@ -100,25 +100,46 @@ type lingering struct {
 // End implements stream.Consumer.
 func (l *lingering) End() {
 	l.Packager.End()
+	l.ended()
+	l.p.linger(l.Presentation(), l.keep)
+}
+
+// Yield is told when another node has the stream: whoever follows it there has the presentation from now on.
+func (l *lingering) Yield() {
+	l.Packager.Yield()
+	l.ended()
+}
+
+// ended remembers where the packager stopped, and lets go of it.
+func (l *lingering) ended() {
 	next := l.NextMSN()
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
+	if len(l.p.lastMSN) > mostNumbered {
+		clear(l.p.lastMSN) // the clock numbers on; this is only for shows that follow at once
+	}
 	l.p.lastMSN[l.name] = func() int64 { return next }
-	if l.p.closed {
-		l.p.registry.Remove(l.Presentation())
+}
+
+// mostNumbered is of how many streams it is remembered where they stopped.
+const mostNumbered = 10000
+
+// linger takes a presentation away after a while.
+func (p *presentations) linger(what *window.Presentation, keep time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.registry.Remove(what)
 		return
 	}
 	var t *time.Timer
-	t = time.AfterFunc(l.keep, func() {
-		l.p.registry.Remove(l.Presentation())
-		l.p.mu.Lock()
-		delete(l.p.timers, t)
-		if len(l.p.lastMSN) > 10000 {
-			clear(l.p.lastMSN) // the clock numbers on; this is only for shows that follow at once
-		}
-		l.p.mu.Unlock()
+	t = time.AfterFunc(keep, func() {
+		p.registry.Remove(what)
+		p.mu.Lock()
+		delete(p.timers, t)
+		p.mu.Unlock()
 	})
-	l.p.timers[t] = struct{}{}
+	p.timers[t] = struct{}{}
 }
 
 // close stops the timers.

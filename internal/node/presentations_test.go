@@ -2,9 +2,11 @@ package node
 
 import (
 	"log/slog"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -124,4 +126,30 @@ func TestNumbersNeverGoBack(t *testing.T) {
 		last = first
 		now = now.Add(time.Second)
 	}
+}
+
+// TestPresentationYielded: what another node has taken over stays for whoever follows it there, without an end, and the packager, which
+// has all that it worked on, is let go of.
+func TestPresentationYielded(t *testing.T) {
+	t.Parallel()
+	p := newStage(config.Default())
+	broadcast(t, p.hub, 5)
+	k := weak.Make(p.latest.Packager)
+	next := p.latest.NextMSN()
+	p.latest = nil
+	p.hub.Yield("show")
+	if v := p.registry.Get("show"); v == nil || v.Load().Ended || !v.Copied() {
+		t.Errorf("viewers have %v", v)
+	}
+	p.mu.Lock()
+	if last := p.lastMSN["show"]; last == nil || last() != next || len(p.timers) != 0 {
+		t.Errorf("the next show does not number on from %d, or %d timers run", next, len(p.timers))
+	}
+	p.mu.Unlock()
+	for deadline := time.Now().Add(5 * time.Second); k.Value() != nil; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("the packager is still there")
+		}
+	}
+	runtime.KeepAlive(p)
 }

@@ -16,6 +16,9 @@ const (
 	spreadEvery = 200 * time.Millisecond
 	// deskEvery is how often the whole state of a desk goes with the relay at most: the directory has it sooner.
 	deskEvery = 2 * time.Second
+	// prepareBehind is taken off the clock for the generation of cards that are prepared before a show: those of the show must be
+	// above it, even where its node's clock is not as far.
+	prepareBehind = time.Minute
 	// mostDesk is the largest state of a desk that goes with the relay, in bytes. The directory has larger ones.
 	mostDesk = 512 << 10
 	// mostCopiedCards is how many revisions of a copied stream are passed on.
@@ -100,6 +103,13 @@ func (s *spread) of(name string) *told {
 	return t
 }
 
+// count is of how many streams something is told.
+func (s *spread) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.told)
+}
+
 // forget drops what is told of a stream.
 func (s *spread) forget(name string) {
 	s.mu.Lock()
@@ -138,9 +148,9 @@ func (c *cluster) spreadCards(ctx context.Context) {
 func (c *cluster) spreadOne(name string, now time.Time) (again bool) {
 	gen, mine := c.generation(name)
 	if !mine {
-		if _, live := c.directory.Lookup(name); !live { // what is prepared before a show
+		if _, live := c.directory.Lookup(name); !live && c.listed() { // what is prepared before a show
 			if desk, ok := c.n.desks.Export(name); ok {
-				c.directory.PutCards(name, now.UnixMilli(), desk)
+				c.directory.PutCards(name, now.Add(-prepareBehind).UnixMilli(), desk)
 			}
 		}
 		return false
@@ -223,8 +233,36 @@ func (k copiedCards) Desk(snapshot []byte) {
 // Close implements relay.CardSink.
 func (k copiedCards) Close() {
 	k.c.posters.forget(k.stream)
-	if _, mine := k.c.generation(k.stream); !mine {
-		k.c.spread.forget(k.stream)
+	k.c.mu.Lock()
+	_, mine := k.c.claims[k.stream]
+	_, coming := k.c.coming[k.stream]
+	k.c.mu.Unlock()
+	if mine {
+		return
+	}
+	k.c.spread.forget(k.stream)
+	if !coming { // else viewers have the documents from here until the desk has them
 		k.c.n.copies.Drop(k.stream)
+	}
+}
+
+// mostTold is how many streams are told of before it is looked for those that are neither here nor copied any more.
+const mostTold = 1000
+
+// tidy forgets what was told of streams that are over, and that were asked for once more at their end.
+func (c *cluster) tidy() {
+	if c.spread.count() <= mostTold {
+		return
+	}
+	copied := map[string]bool{}
+	for _, s := range c.manager.Copies() {
+		copied[s.Stream] = true
+	}
+	c.spread.mu.Lock()
+	defer c.spread.mu.Unlock()
+	for name := range c.spread.told {
+		if _, mine := c.generation(name); !mine && !copied[name] {
+			delete(c.spread.told, name)
+		}
 	}
 }

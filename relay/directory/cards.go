@@ -73,6 +73,7 @@ type keeper struct {
 type pending struct {
 	gen      int64
 	snapshot []byte // nil: nothing waits
+	saving   bool   // one is being written
 	last     head   // what was written last, for its slot; of the goroutine only
 	rev      uint64
 }
@@ -83,6 +84,29 @@ func newKeeper(d *Directory) *keeper {
 
 // wait returns when all is written.
 func (k *keeper) wait() { k.wg.Wait() }
+
+// settle waits until nothing of a stream waits to be written, but not for longer than a second.
+func (k *keeper) settle(ctx context.Context, stream string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for k.busy(stream) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// busy tells whether something of a stream waits or is being written.
+func (k *keeper) busy(stream string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.waiting[stream]
+	return p != nil && (p.saving || p.snapshot != nil)
+}
 
 func (k *keeper) count(outcome string) { k.d.metrics.cards.WithLabelValues(outcome).Inc() }
 
@@ -128,7 +152,7 @@ func (k *keeper) work(stream string, p *pending) {
 	for {
 		k.mu.Lock()
 		gen, snapshot := p.gen, p.snapshot
-		p.snapshot = nil
+		p.snapshot, p.saving = nil, snapshot != nil
 		if snapshot == nil {
 			delete(k.waiting, stream)
 			k.mu.Unlock()
@@ -138,6 +162,9 @@ func (k *keeper) work(stream string, p *pending) {
 		if err := k.save(stream, p, gen, snapshot); err != nil {
 			k.again(stream, p, gen, snapshot, err)
 		}
+		k.mu.Lock()
+		p.saving = false
+		k.mu.Unlock()
 		select {
 		case <-pace.C:
 		case <-k.d.ctx.Done():

@@ -45,7 +45,7 @@ func cards(t *testing.T, a, b *site, sizes ...int) {
 		t.Helper()
 		var got []byte
 		var err error
-		await(t, 15*time.Second, fmt.Sprintf("%d bytes of cards of %s", len(want), stream), func() bool {
+		await(t, patience, fmt.Sprintf("%d bytes of cards of %s", len(want), stream), func() bool {
 			if writing(a, stream) || writing(b, stream) {
 				return false
 			}
@@ -65,11 +65,26 @@ func cards(t *testing.T, a, b *site, sizes ...int) {
 	if n := valueOf(a.metrics.cards.WithLabelValues("kept")) - before; n > 20 {
 		t.Errorf("of 200 snapshots at once %v were written", n)
 	}
+	// What is put before a release is there when the entry is gone.
+	for i := range 10 {
+		last := a.must(claimOf("closing", "host"))
+		want := fmt.Appendf(nil, "the last state of show %d", i)
+		a.PutCards("closing", last.Gen, []byte("an earlier state"))
+		a.PutCards("closing", last.Gen, want)
+		a.Release("closing", last.Gen)
+		await(t, patience, "the entry is gone", func() bool {
+			m, err := (*b.buckets.streams.Load()).GetLastMsgForSubject(ctx, streamsPrefix+"closing")
+			return err == nil && m.Header.Get(headerOperation) != ""
+		})
+		if got, err := b.Cards(ctx, "closing"); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("after the release the cards are %q, %v", got, err)
+		}
+	}
 	// A later generation wins over an earlier one, whoever comes last.
 	b.PutCards("shop", 200, []byte("later"))
 	reads("shop", []byte("later"))
 	a.PutCards("shop", 150, []byte("earlier"))
-	await(t, 15*time.Second, "the earlier one is dropped", func() bool {
+	await(t, patience, "the earlier one is dropped", func() bool {
 		return valueOf(a.metrics.cards.WithLabelValues("lower_generation")) > 0
 	})
 	reads("shop", []byte("later"))

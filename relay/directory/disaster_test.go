@@ -18,15 +18,15 @@ func testNodeLost(t *testing.T) {
 		sites[i] = up(t, Options{Self: self(i), Mode: External, URLs: []string{address}})
 	}
 	for _, s := range sites {
-		await(t, 20*time.Second, "the directory is there", func() bool { return ready(s, 1) })
+		await(t, patience, "the directory is there", func() bool { return ready(s, 1) })
 	}
 	a, b := sites[0], sites[1]
 	show, other := a.must(claimOf("show", "host")), a.must(claimOf("other", "host"))
-	b.sees("show", show.Gen, 15*time.Second)
-	b.sees("other", other.Gen, 15*time.Second)
+	b.sees("show", show.Gen, patience)
+	b.sees("other", other.Gen, patience)
 	a.nc.Close() // in silence
 	died := time.Now()
-	await(t, 15*time.Second, "the node is off the list", func() bool { return len(b.Peers()) == 0 })
+	await(t, patience, "the node is off the list", func() bool { return len(b.Peers()) == 0 })
 	if d := time.Since(died); d < quick.node/2 {
 		t.Errorf("a node was taken for dead after %s of silence", d)
 	}
@@ -39,13 +39,13 @@ func testNodeLost(t *testing.T) {
 	if e := b.must(relay.Claim{Stream: "show", Credential: "spare", Standby: true}); e.Gen <= show.Gen {
 		t.Errorf("generation %d follows %d", e.Gen, show.Gen)
 	}
-	await(t, quick.entry+15*time.Second, "the other entry expires", func() bool { _, ok := b.Lookup("other"); return !ok })
+	await(t, patience, "the other entry expires", func() bool { _, ok := b.Lookup("other"); return !ok })
 	if e := b.must(claimOf("other", "stranger")); e.Gen <= other.Gen {
 		t.Errorf("after it expired generation %d follows %d", e.Gen, other.Gen)
 	}
 	a.stop()
 	a.start()
-	await(t, 20*time.Second, "the node is back", func() bool { return ready(a, 1) && ready(b, 1) })
+	await(t, patience, "the node is back", func() bool { return ready(a, 1) && ready(b, 1) })
 	if e, ok := a.Lookup("other"); !ok || e.Origin != b.Self().Name {
 		t.Errorf("the node that came back has %+v", e)
 	}
@@ -62,23 +62,23 @@ func testRestart(t *testing.T) {
 		sites[i] = up(t, Options{Self: self(i), Mode: External, URLs: []string{address}, pace: slow})
 	}
 	for _, s := range sites {
-		await(t, 20*time.Second, "the directory is there", func() bool { return ready(s, 1) })
+		await(t, patience, "the directory is there", func() bool { return ready(s, 1) })
 	}
 	a, b := sites[0], sites[1]
 	show := a.must(claimOf("show", "host"))
 	mine := a.must(claimOf("mine", "host"))
-	b.sees("show", show.Gen, 15*time.Second)
+	b.sees("show", show.Gen, patience)
 	a.stop()
 	a.start()
-	await(t, 20*time.Second, "the node is back", func() bool { return ready(a, 1) && ready(b, 1) })
+	await(t, patience, "the node is back", func() bool { return ready(a, 1) && ready(b, 1) })
 	if e := a.must(claimOf("mine", "host")); e.Gen <= mine.Gen {
 		t.Errorf("after a restart generation %d follows %d", e.Gen, mine.Gen)
 	}
 	if _, ok := a.Lookup("show"); ok {
 		t.Error("a node that started anew says that it is the origin of what it has forgotten")
 	}
-	await(t, 20*time.Second, "the others hear that the publisher is not there", func() bool { e, ok := b.Lookup("show"); return ok && !e.Live })
-	await(t, 15*time.Second, "the standby has it", func() bool {
+	await(t, patience, "the others hear that the publisher is not there", func() bool { e, ok := b.Lookup("show"); return ok && !e.Live })
+	await(t, patience, "the standby has it", func() bool {
 		_, err := b.Claim(context.Background(), relay.Claim{Stream: "show", Credential: "spare", Standby: true})
 		return err == nil
 	})
@@ -90,14 +90,14 @@ func testLeaderLost(t *testing.T) {
 	leader := leaderOf(t, sites)
 	dead, b, c := sites[leader], sites[(leader+1)%3], sites[(leader+2)%3]
 	held, theirs := b.must(claimOf("held", "host")), dead.must(claimOf("theirs", "host"))
-	c.sees("held", held.Gen, 15*time.Second)
-	c.sees("theirs", theirs.Gen, 15*time.Second)
+	c.sees("held", held.Gen, patience)
+	c.sees("theirs", theirs.Gen, patience)
 	dead.kill()
 	// The others go on hearing each other while they elect.
 	if len(b.Peers()) == 0 {
 		t.Error("the nodes have lost each other with their leader")
 	}
-	await(t, 20*time.Second, "another leads", func() bool {
+	await(t, patience, "another leads", func() bool {
 		_, err := c.Claim(context.Background(), claimOf("theirs", "host"))
 		return err == nil
 	})
@@ -106,7 +106,7 @@ func testLeaderLost(t *testing.T) {
 	}
 	// Only one is left.
 	c.kill()
-	await(t, 20*time.Second, "the last one knows that it is alone", func() bool { ok, _ := b.Healthy(); return !ok && len(b.Peers()) == 0 })
+	await(t, patience, "the last one knows that it is alone", func() bool { ok, _ := b.Healthy(); return !ok && len(b.Peers()) == 0 })
 	if e, ok := b.Lookup("held"); !ok || e.Gen != held.Gen || len(b.Entries()) == 0 {
 		t.Errorf("without a majority the entry is %+v", e)
 	}
@@ -125,11 +125,11 @@ func testLeaderLost(t *testing.T) {
 	dead.start()
 	c.start()
 	for _, s := range sites {
-		await(t, 30*time.Second, "the directory is back", func() bool { return ready(s, 2) })
+		await(t, patience, "the directory is back", func() bool { return ready(s, 2) })
 	}
 	for _, s := range []*site{dead, c} {
-		s.sees("held", held.Gen, 10*time.Second)
-		s.sees("fresh", e.Gen, 10*time.Second)
+		s.sees("held", held.Gen, patience)
+		s.sees("fresh", e.Gen, patience)
 	}
 	if b.supersededBy("held") != 0 || b.supersededBy("fresh") != 0 {
 		t.Error("an origin lost its streams in the outage")
@@ -158,16 +158,16 @@ func testPartition(t *testing.T) {
 	})
 	a, b := sites[0], sites[1]
 	show := a.must(claimOf("show", "host"))
-	b.sees("show", show.Gen, 15*time.Second)
+	b.sees("show", show.Gen, patience)
 	for _, c := range cables {
 		c.cut()
 	}
-	await(t, 20*time.Second, "both sides know", func() bool {
+	await(t, patience, "both sides know", func() bool {
 		healthy, _ := a.Healthy()
 		return !healthy && len(a.Peers()) == 0 && len(b.Peers()) == 1
 	})
 	var moved relay.Entry
-	await(t, 25*time.Second, "the publisher is at another node", func() bool {
+	await(t, patience, "the publisher is at another node", func() bool {
 		e, err := b.Claim(context.Background(), claimOf("show", "host"))
 		moved = e
 		return err == nil
@@ -187,13 +187,13 @@ func testPartition(t *testing.T) {
 	for _, c := range cables {
 		c.mend()
 	}
-	await(t, 25*time.Second, "the old origin is told", func() bool { return a.supersededBy("show") == moved.Gen })
-	await(t, 20*time.Second, "a provisional claim against a live publisher is refused", func() bool {
+	await(t, patience, "the old origin is told", func() bool { return a.supersededBy("show") == moved.Gen })
+	await(t, patience, "a provisional claim against a live publisher is refused", func() bool {
 		return a.supersededBy("contested") == theirs.Gen
 	})
-	b.sees("alone", alone.Gen, 10*time.Second)
-	a.sees("show", moved.Gen, 10*time.Second)
-	a.sees("contested", theirs.Gen, 10*time.Second)
+	b.sees("alone", alone.Gen, patience)
+	a.sees("show", moved.Gen, patience)
+	a.sees("contested", theirs.Gen, patience)
 }
 
 // testAlone starts one of three core nodes, then the others: the first one does not wait for them where it need not, and what it
@@ -205,7 +205,7 @@ func testAlone(t *testing.T) {
 		return Options{Self: self(i), Mode: Core, Dir: t.TempDir(), Cluster: routes[i], Cores: routes}
 	}
 	first := up(t, option(0))
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > startWithin/2 {
 		t.Errorf("the first node took %s to start without the others", d)
 	}
 	if _, err := first.Claim(context.Background(), claimOf("show", "host")); !errors.Is(err, relay.ErrUnreachable) {
@@ -216,7 +216,7 @@ func testAlone(t *testing.T) {
 	}
 	show := first.Assert(claimOf("show", "host"))
 	second := up(t, option(1))
-	await(t, 20*time.Second, "the nodes know each other without a directory", func() bool { return len(first.Peers()) == 1 && len(second.Peers()) == 1 })
+	await(t, patience, "the nodes know each other without a directory", func() bool { return len(first.Peers()) == 1 && len(second.Peers()) == 1 })
 	if healthy, _ := second.Healthy(); healthy {
 		t.Error("the directory takes claims before it is there")
 	}
@@ -224,6 +224,6 @@ func testAlone(t *testing.T) {
 		t.Error("the list of streams was read before there was one")
 	}
 	third := up(t, option(2))
-	third.sees("show", show.Gen, 20*time.Second)
-	second.sees("show", show.Gen, 5*time.Second)
+	third.sees("show", show.Gen, patience)
+	second.sees("show", show.Gen, patience)
 }

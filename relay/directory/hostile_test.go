@@ -35,7 +35,7 @@ func good(stream string, gen int64) relay.Entry {
 func hostile(t *testing.T, a, b *site) {
 	ctx := context.Background()
 	held := a.must(claimOf("kept", "host"))
-	b.sees("kept", held.Gen, 15*time.Second)
+	b.sees("kept", held.Gen, patience)
 	bad := func(change func(*relay.Entry)) []byte {
 		e := good("victim", 5)
 		change(&e)
@@ -54,7 +54,7 @@ func hostile(t *testing.T, a, b *site) {
 		if _, err := a.js.Publish(ctx, streamsPrefix+"victim", v); err != nil {
 			t.Fatal(err)
 		}
-		await(t, 15*time.Second, "it is counted", func() bool {
+		await(t, patience, "it is counted", func() bool {
 			return valueOf(b.metrics.ignored.WithLabelValues("stream", "malformed")) > before
 		})
 	}
@@ -63,18 +63,18 @@ func hostile(t *testing.T, a, b *site) {
 	}
 	// It does not keep the stream from being claimed.
 	v := b.must(claimOf("victim", "host"))
-	a.sees("victim", v.Gen, 15*time.Second)
+	a.sees("victim", v.Gen, patience)
 	// A lower generation than one that was seen is not believed, and the origin puts its own back.
 	low := good("kept", held.Gen-1)
 	data, _ := json.Marshal(low)
 	if _, err := b.js.Publish(ctx, streamsPrefix+"kept", data); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 15*time.Second, "the lower generation is counted", func() bool {
+	await(t, patience, "the lower generation is counted", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("stream", "lower_generation")) > 0
 	})
 	b.sees("kept", held.Gen, time.Second)
-	await(t, 15*time.Second, "the origin writes its own again", func() bool {
+	await(t, patience, "the origin writes its own again", func() bool {
 		m, err := (*b.buckets.streams.Load()).GetLastMsgForSubject(ctx, streamsPrefix+"kept")
 		var e relay.Entry
 		return err == nil && json.Unmarshal(m.Data, &e) == nil && e.Gen == held.Gen
@@ -83,7 +83,7 @@ func hostile(t *testing.T, a, b *site) {
 	if err := (*b.buckets.streams.Load()).Purge(ctx); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 20*time.Second, "entries that were deleted are asserted again", func() bool {
+	await(t, patience, "entries that were deleted are asserted again", func() bool {
 		m, err := (*b.buckets.streams.Load()).GetLastMsgForSubject(ctx, streamsPrefix+"kept")
 		return err == nil && len(m.Data) > 0
 	})
@@ -98,7 +98,7 @@ func hostile(t *testing.T, a, b *site) {
 			t.Fatal(err)
 		}
 	}
-	await(t, 15*time.Second, "all heartbeats are counted", func() bool {
+	await(t, patience, "all heartbeats are counted", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("node", "malformed")) >= was+float64(len(beats))
 	})
 	for _, p := range b.Peers() {
@@ -110,12 +110,12 @@ func hostile(t *testing.T, a, b *site) {
 	if err := a.nc.Publish(nodesPrefix+b.opts.Self.Name, []byte(`{"name":"`+b.opts.Self.Name+`","instance":"another"}`)); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 15*time.Second, "the namesake is noticed", func() bool {
+	await(t, patience, "the namesake is noticed", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("node", "same_name")) == 1
 	})
 	// Notices. Of those that are lies but well made nothing follows.
 	kept := a.must(claimOf("noticed", "host"))
-	b.sees("noticed", kept.Gen, 15*time.Second)
+	b.sees("noticed", kept.Gen, patience)
 	for _, v := range []string{"{", "null", `{"stream":"a b","rev":1}`, `{"stream":"noticed","rev":0}`, `{"stream":"noticed","rev":-1}`,
 		strings.Repeat(" ", maxNotice) + `{"stream":"noticed","rev":1}`, `{"stream":"noticed","rev":18446744073709551615}`,
 		`{"stream":"nothing","rev":18446744073709551615}`} {
@@ -123,10 +123,10 @@ func hostile(t *testing.T, a, b *site) {
 			t.Fatal(err)
 		}
 	}
-	await(t, 15*time.Second, "all notices are counted", func() bool {
+	await(t, patience, "all notices are counted", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("notice", "malformed")) == 6
 	})
-	await(t, 15*time.Second, "the bucket is asked", func() bool {
+	await(t, patience, "the bucket is asked", func() bool {
 		b.Directory.mu.Lock()
 		defer b.Directory.mu.Unlock()
 		h := b.hints["noticed"]
@@ -135,7 +135,7 @@ func hostile(t *testing.T, a, b *site) {
 	b.sees("noticed", kept.Gen, time.Second)
 	b.sees("nothing", 0, time.Second)
 	a.Release("noticed", kept.Gen)
-	b.sees("noticed", 0, 15*time.Second)
+	b.sees("noticed", 0, patience)
 	// Frames of the tunnel.
 	now := valueOf(b.metrics.ignored.WithLabelValues("request", "malformed"))
 	for _, f := range [][]byte{nil, {1}, appendFrame(nil, 99, 0, nil), appendFrame(nil, frameRequest, 0, []byte{255, 255, 255, 255}),
@@ -144,7 +144,7 @@ func hostile(t *testing.T, a, b *site) {
 			t.Fatal(err)
 		}
 	}
-	await(t, 15*time.Second, "all frames are counted", func() bool {
+	await(t, patience, "all frames are counted", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("request", "malformed")) == now+6
 	})
 }

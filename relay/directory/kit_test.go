@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,13 +27,17 @@ import (
 	"pushcart/relay"
 )
 
-// quick is the pace of tests. NATS counts times to live in whole seconds, and its elections take four to nine.
+// quick is the pace of tests. NATS counts times to live in whole seconds, and its elections take four to nine. What is a limit is
+// far above what is usual, since a machine that does much else keeps a goroutine waiting for a second and more.
 var quick = pace{
-	beat: 200 * time.Millisecond, node: 2 * time.Second, sick: 1500 * time.Millisecond,
-	entry: 5 * time.Second, renew: time.Second, grave: 30 * time.Second,
+	beat: 200 * time.Millisecond, node: 3 * time.Second, sick: 2 * time.Second,
+	entry: 6 * time.Second, renew: time.Second, grave: 30 * time.Second,
 	away: 500 * time.Millisecond, claim: 3 * time.Second, retry: 150 * time.Millisecond,
-	check: 500 * time.Millisecond, list: 2 * time.Second, grace: 50 * time.Millisecond, cards: 50 * time.Millisecond, silence: 4 * time.Second, keep: 20 * time.Second,
+	check: 500 * time.Millisecond, list: 2 * time.Second, grace: 50 * time.Millisecond, cards: 50 * time.Millisecond, silence: 5 * time.Second, keep: 20 * time.Second,
 }
+
+// patience is for what has to happen at some time. It is long, since it costs nothing where all is well.
+const patience = 90 * time.Second
 
 // site is a node of a test.
 type site struct {
@@ -98,17 +104,27 @@ type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) { w.t.Logf("%s", p); return len(p), nil }
 
+// ports counts up from a place that differs between test processes, below those that systems give to outgoing connections: one of
+// these could take a port before its server listens there.
+var ports atomic.Uint32
+
+func init() { ports.Store(uint32(os.Getpid())) }
+
 // freePorts returns addresses on loopback that were free a moment ago.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var list []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(list) < n; tries++ {
+		address := fmt.Sprintf("127.0.0.1:%d", 12000+ports.Add(1)*7%20000)
+		l, err := net.Listen("tcp", address)
 		if err != nil {
-			t.Fatal(err)
+			if tries > 1000 {
+				t.Fatal(err)
+			}
+			continue
 		}
-		defer func() { _ = l.Close() }()
-		list = append(list, l.Addr().String())
+		_ = l.Close()
+		list = append(list, address)
 	}
 	return list
 }
@@ -137,7 +153,7 @@ func cores(t testing.TB, n int, tweak func(i int, o *Options)) []*site {
 	}
 	wg.Wait()
 	for _, s := range sites {
-		await(t, 40*time.Second, s.opts.Self.Name+" has the directory", func() bool { return ready(s, n-1) })
+		await(t, patience, s.opts.Self.Name+" has the directory", func() bool { return ready(s, n-1) })
 	}
 	return sites
 }
@@ -171,10 +187,19 @@ func claimOf(stream, credential string) relay.Claim {
 	return relay.Claim{Stream: stream, Credential: credential}
 }
 
+// claimSoon claims again and again while the directory cannot be reached, as it may be when a busy machine has lost its leader.
+func (s *site) claimSoon(c relay.Claim) (e relay.Entry, err error) {
+	for end := time.Now().Add(patience); ; {
+		if e, err = s.Claim(context.Background(), c); !errors.Is(err, relay.ErrUnreachable) || time.Now().After(end) {
+			return e, err
+		}
+	}
+}
+
 // must claims and fails the test when that is refused.
 func (s *site) must(c relay.Claim) relay.Entry {
 	s.t.Helper()
-	e, err := s.Claim(context.Background(), c)
+	e, err := s.claimSoon(c)
 	if err != nil {
 		s.t.Fatalf("%s claims %s: %v", s.opts.Self.Name, c.Stream, err)
 	}

@@ -223,8 +223,10 @@ func (d *Directory) lost(o *owned, p present, provisional bool) bool {
 	return true
 }
 
-// release deletes an entry that this node has given up, unless the bucket's is another one by now.
+// release deletes an entry that this node has given up, unless the bucket's is another one by now. The stream's cards are written
+// before that: who claims a stream without an entry has nobody else to ask for them.
 func (d *Directory) release(e relay.Entry) {
+	d.cards.settle(d.ctx, e.Stream)
 	ctx, cancel := context.WithTimeout(d.ctx, d.opts.pace.entry)
 	defer cancel()
 	for ctx.Err() == nil {

@@ -22,7 +22,7 @@ func suite(t *testing.T, a, b *site) {
 	if first.Origin != aName || first.Region != a.Self().Region || !first.Live || len(first.Secret) != 32 {
 		t.Fatalf("the claim's entry is %+v", first)
 	}
-	b.sees("show", first.Gen, 15*time.Second)
+	b.sees("show", first.Gen, patience)
 	select {
 	case <-changed:
 	case <-time.After(3 * time.Second):
@@ -47,9 +47,9 @@ func suite(t *testing.T, a, b *site) {
 	}
 	// It goes away: the standby takes over after a while; it comes back: the standby gives way at once.
 	a.SetLive("show", first.Gen, false)
-	await(t, 15*time.Second, "the other node hears that the publisher is away", func() bool { e, _ := b.Lookup("show"); return !e.Live })
+	await(t, patience, "the other node hears that the publisher is away", func() bool { e, _ := b.Lookup("show"); return !e.Live })
 	var second relay.Entry
-	await(t, 15*time.Second, "the standby takes over", func() (ok bool) {
+	await(t, patience, "the standby takes over", func() (ok bool) {
 		e, err := b.Claim(ctx, standby)
 		second = e
 		return err == nil
@@ -57,16 +57,16 @@ func suite(t *testing.T, a, b *site) {
 	if second.Gen <= first.Gen || second.Origin != bName || !second.Standby {
 		t.Errorf("the standby's entry is %+v, the first one's generation was %d", second, first.Gen)
 	}
-	await(t, 15*time.Second, "the first origin is told", func() bool { return a.supersededBy("show") == second.Gen })
-	a.sees("show", second.Gen, 15*time.Second)
+	await(t, patience, "the first origin is told", func() bool { return a.supersededBy("show") == second.Gen })
+	a.sees("show", second.Gen, patience)
 	third := a.must(claimOf("show", "host"))
 	if third.Gen <= second.Gen {
 		t.Errorf("generation %d follows %d", third.Gen, second.Gen)
 	}
-	await(t, 15*time.Second, "the standby is told", func() bool { return b.supersededBy("show") == third.Gen })
+	await(t, patience, "the standby is told", func() bool { return b.supersededBy("show") == third.Gen })
 	// A phone that changes its network.
 	fourth := b.must(claimOf("show", "host"))
-	await(t, 15*time.Second, "the origin that was left is told", func() bool { return a.supersededBy("show") == fourth.Gen })
+	await(t, patience, "the origin that was left is told", func() bool { return a.supersededBy("show") == fourth.Gen })
 	// What a superseded origin says is not heard.
 	a.Release("show", third.Gen)
 	a.SetLive("show", third.Gen, false)
@@ -75,12 +75,12 @@ func suite(t *testing.T, a, b *site) {
 	}
 	// Entries outlast their time to live.
 	until := time.Now().Add(quick.entry + time.Second)
-	await(t, 20*time.Second, "time passes", func() bool { return time.Now().After(until) })
+	await(t, patience, "time passes", func() bool { return time.Now().After(until) })
 	if e, ok := a.Lookup("show"); !ok || e.Gen != fourth.Gen {
 		t.Error("the entry was not renewed")
 	}
 	b.Release("show", fourth.Gen)
-	a.sees("show", 0, 15*time.Second)
+	a.sees("show", 0, patience)
 	if len(a.Entries()) != 0 || len(b.Entries()) != 0 {
 		t.Errorf("entries are left: %v, %v", a.Entries(), b.Entries())
 	}
@@ -95,7 +95,7 @@ func suite(t *testing.T, a, b *site) {
 	if primary.Gen != spare.Gen || string(primary.Secret) != string(spare.Secret) || primary.Standby || primary.Credential != "host" {
 		t.Errorf("on the same node the entry %+v follows %+v", primary, spare)
 	}
-	await(t, 15*time.Second, "the other node knows whose it is", func() bool { e, _ := b.Lookup("both"); return e.Credential == "host" && !e.Standby })
+	await(t, patience, "the other node knows whose it is", func() bool { e, _ := b.Lookup("both"); return e.Credential == "host" && !e.Standby })
 	if a.supersededBy("both") != 0 {
 		t.Error("a node was told that it has superseded itself")
 	}
@@ -126,7 +126,7 @@ func race(t *testing.T, sites []*site) {
 	errs, entries := make([]error, 10), make([]relay.Entry, 10)
 	for i := range 10 {
 		wg.Go(func() {
-			entries[i], errs[i] = sites[i%len(sites)].Claim(context.Background(), claimOf("raced", fmt.Sprint("host-", i)))
+			entries[i], errs[i] = sites[i%len(sites)].claimSoon(claimOf("raced", fmt.Sprint("host-", i)))
 		})
 	}
 	wg.Wait()
@@ -145,7 +145,7 @@ func race(t *testing.T, sites []*site) {
 		t.Fatal("nobody has won")
 	}
 	for i := range sites {
-		sites[i].sees("raced", won.Gen, 15*time.Second)
+		sites[i].sees("raced", won.Gen, patience)
 	}
 	gens := make([]int64, len(sites))
 	for i := range sites {
@@ -154,40 +154,43 @@ func race(t *testing.T, sites []*site) {
 	wg.Wait()
 	last := max(gens[0], gens[1], gens[2])
 	for i := range sites {
-		sites[i].sees("moving", last, 15*time.Second)
+		sites[i].sees("moving", last, patience)
 		if gens[i] != last {
-			await(t, 15*time.Second, "a loser is told", func() bool { return sites[i].supersededBy("moving") > gens[i] })
+			await(t, patience, "a loser is told", func() bool { return sites[i].supersededBy("moving") > gens[i] })
 		}
 	}
 }
 
-// together runs tests at once, however few processors there are: they wait nearly all of their time.
-func together(t *testing.T, tests map[string]func(*testing.T)) {
+// trial is a test among several that run at once.
+type trial struct {
+	name string
+	run  func(*testing.T)
+}
+
+// together runs tests at once, as many as there is room for and in this order, however few processors there are: they wait nearly
+// all of their time.
+func together(t *testing.T, room int, trials ...trial) {
 	var wg sync.WaitGroup
-	room := make(chan struct{}, 4) // but elections are lost on a busy machine
-	for name, f := range tests {
+	defer wg.Wait()
+	free := make(chan struct{}, room)
+	for _, x := range trials {
+		free <- struct{}{}
 		wg.Go(func() {
-			room <- struct{}{}
-			t.Run(name, f)
-			<-room
+			defer func() { <-free }()
+			t.Run(x.name, x.run)
 		})
 	}
-	wg.Wait()
 }
 
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	before := runtime.NumGoroutine()
-	var wg sync.WaitGroup
-	wg.Go(func() { t.Run("leader lost", testLeaderLost) }) // it takes the longest: two elections
-	wg.Go(func() { t.Run("origin killed", testOriginKilled) })
-	together(t, map[string]func(*testing.T){
-		"cores": testCores, "leaf": testLeaf, "external": testExternal, "single": testSingle,
-		"node lost": testNodeLost, "restart": testRestart, "partition": testPartition, "alone": testAlone,
-		"carried vanish": testCarriedVanish, "listed": testListed, "deaf watch": testDeafWatch,
-	})
-	wg.Wait()
-	await(t, 20*time.Second, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
+	// Those with elections take the longest.
+	together(t, 6, trial{"leader lost", testLeaderLost}, trial{"partition", testPartition}, trial{"origin killed", testOriginKilled},
+		trial{"cores", testCores}, trial{"node lost", testNodeLost}, trial{"external", testExternal}, trial{"restart", testRestart},
+		trial{"carried vanish", testCarriedVanish}, trial{"deaf watch", testDeafWatch}, trial{"leaf", testLeaf}, trial{"alone", testAlone},
+		trial{"listed", testListed}, trial{"single", testSingle})
+	await(t, patience, "all goroutines of nodes have ended", func() bool { return runtime.NumGoroutine() <= before+3 })
 }
 
 // testSingle has a node that is alone: it opens no port.
@@ -201,10 +204,10 @@ func testSingle(t *testing.T) {
 	}
 	e := s.must(claimOf("show", "host"))
 	s.Release("show", e.Gen)
-	s.sees("show", 0, 15*time.Second)
+	s.sees("show", 0, patience)
 	s.stop()
 	s.start() // its file of cards is still there, and the release was not forgotten before the end
-	await(t, 15*time.Second, "it is back", func() bool { return ready(s, 0) })
+	await(t, patience, "it is back", func() bool { return ready(s, 0) })
 	if _, ok := s.Lookup("show"); ok {
 		t.Error("what was released is there again")
 	}
@@ -216,11 +219,11 @@ func testCores(t *testing.T) {
 		figures(o)
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(i-1) * 5 * time.Second) }
 	})
-	together(t, map[string]func(*testing.T){
-		"suite":  func(t *testing.T) { suite(t, sites[2], sites[0]) },
-		"cards":  func(t *testing.T) { cards(t, sites[0], sites[1], 1200<<10, 10) },
-		"tunnel": func(t *testing.T) { carried(t, sites[0], sites[1], 0, maxInline+1) },
-	})
+	together(t, 3,
+		trial{"suite", func(t *testing.T) { suite(t, sites[2], sites[0]) }},
+		trial{"cards", func(t *testing.T) { cards(t, sites[0], sites[1], 1200<<10, 10) }},
+		trial{"tunnel", func(t *testing.T) { whole(t, sites[0], sites[1], 0, maxInline+1) }},
+	)
 	t.Run("race", func(t *testing.T) { race(t, sites) })
 	t.Run("hostile", func(t *testing.T) { hostile(t, sites[0], sites[1]) })
 }
@@ -232,16 +235,16 @@ func testLeaf(t *testing.T) {
 	o := Options{Self: self(1), Mode: Leaf, URLs: []string{address}, TLS: ca.config("node-1")}
 	figures(&o)
 	leaf := up(t, o)
-	await(t, 15*time.Second, "the leaf has the directory", func() bool { return ready(leaf, 1) && ready(core, 1) })
-	together(t, map[string]func(*testing.T){
-		"suite":  func(t *testing.T) { suite(t, leaf, core) },
-		"tunnel": func(t *testing.T) { carried(t, leaf, core, 10, maxInline+1) },
-	})
+	await(t, patience, "the leaf has the directory", func() bool { return ready(leaf, 1) && ready(core, 1) })
+	together(t, 3,
+		trial{"suite", func(t *testing.T) { suite(t, leaf, core) }},
+		trial{"tunnel", func(t *testing.T) { whole(t, leaf, core, 10, maxInline+1) }},
+	)
 	t.Run("stranger", func(t *testing.T) {
 		stranger := up(t, Options{Self: self(2), Mode: Leaf, URLs: []string{address}, TLS: newAuthority(t).config("node-2")})
 		plain := up(t, Options{Self: self(3), Mode: Leaf, URLs: []string{address}})
 		until := time.Now().Add(1500 * time.Millisecond)
-		await(t, 15*time.Second, "strangers try", func() bool { return time.Now().After(until) })
+		await(t, patience, "strangers try", func() bool { return time.Now().After(until) })
 		for _, s := range []*site{stranger, plain} {
 			if s.server.NumLeafNodes() != 0 || len(s.Peers()) != 0 {
 				t.Errorf("%s was let in without a certificate of the cluster", s.opts.Self.Name)
@@ -260,11 +263,14 @@ func testExternal(t *testing.T) {
 		sites[i] = up(t, o)
 	}
 	for _, s := range sites {
-		await(t, 20*time.Second, "the directory is there", func() bool { return ready(s, 1) })
+		await(t, patience, "the directory is there", func() bool { return ready(s, 1) })
 	}
-	together(t, map[string]func(*testing.T){
-		"suite":  func(t *testing.T) { suite(t, sites[0], sites[1]) },
-		"cards":  func(t *testing.T) { cards(t, sites[0], sites[1], 900<<10, 1200<<10, 1100<<10, 10) },
-		"tunnel": func(t *testing.T) { carried(t, sites[0], sites[1], 0, 10, maxInline, maxInline+1, maxBody) },
-	})
+	together(t, 3,
+		trial{"suite", func(t *testing.T) { suite(t, sites[0], sites[1]) }},
+		trial{"cards", func(t *testing.T) { cards(t, sites[0], sites[1], 900<<10, 1200<<10, 1100<<10, 10) }},
+		trial{"tunnel", func(t *testing.T) {
+			whole(t, sites[0], sites[1], 0, 10, maxInline, maxInline+1, maxBody)
+			carried(t, sites[0], sites[1])
+		}},
+	)
 }

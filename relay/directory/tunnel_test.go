@@ -72,55 +72,71 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// carried sends requests from one node to another, some with bodies of these sizes.
-func carried(t *testing.T, from, to *site, sizes ...int) {
+// asker sends requests from one node to another.
+type asker struct {
+	t      *testing.T
+	client *http.Client
+}
+
+func (x asker) request(ctx context.Context, method, uri string, body []byte) *http.Request {
+	x.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, "http://node"+uri, bytes.NewReader(body))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return r
+}
+
+func (x asker) get(uri string) (*http.Response, []byte, error) {
+	x.t.Helper()
+	resp, err := x.client.Do(x.request(x.t.Context(), http.MethodGet, uri, nil))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	return resp, b, err
+}
+
+// whole carries requests with bodies of these sizes and their answers.
+func whole(t *testing.T, from, to *site, sizes ...int) {
+	to.Handle(&api{})
+	x := asker{t, &http.Client{Transport: from.Transport(to.opts.Self.Name)}}
+	client, request, get := x.client, x.request, x.get
+	for _, n := range sizes {
+		body := noise(n)
+		r := request(t.Context(), http.MethodPatch, "/echo?a=b&c=%20d", body)
+		r.Header = http.Header{"Authorization": {"Bearer x"}, "Idempotency-Key": {"k"}, "Cookie": {"no"}, "X-Forwarded-For": {"no"},
+			"Pushcart-Hop": {"h"}, carriedBy: {"forged"}}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatalf("a body of %d bytes: %v", n, err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(got) != fmt.Sprintf("PATCH %d", n) || resp.StatusCode != http.StatusCreated {
+			t.Errorf("a body of %d bytes: %d %q, %v", n, resp.StatusCode, got, err)
+		}
+		for name, want := range map[string]string{"Got-Authorization": "Bearer x", "Got-Idempotency-Key": "k", "Got-Cookie": "",
+			"Got-X-Forwarded-For": "", "Got-Pushcart-Hop": "h", "Got-" + carriedBy: from.opts.Self.Name, "Etag": `"7"`, "Set-Cookie": "",
+			"Query": "a=b&c=%20d", "Sum": fmt.Sprintf("%x", sha256.Sum256(body))} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("header %s is %q, not %q", name, got, want)
+			}
+		}
+	}
+	resp, b, err := get("/large")
+	if err != nil || !bytes.Equal(b, noise(1<<20)) || resp.StatusCode != 200 {
+		t.Errorf("a large answer came as %d bytes, %v", len(b), err)
+	}
+}
+
+// carried carries requests that are cut off, refused, endless, slow, and too many.
+func carried(t *testing.T, from, to *site) {
 	h := &api{calls: make(chan string, 300), ends: make(chan string, 300), more: make(chan struct{})}
 	to.Handle(h)
-	client := &http.Client{Transport: from.Transport(to.opts.Self.Name)}
-	request := func(ctx context.Context, method, uri string, body []byte) *http.Request {
-		r, err := http.NewRequestWithContext(ctx, method, "http://node"+uri, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	get := func(uri string) (*http.Response, []byte, error) {
-		resp, err := client.Do(request(t.Context(), http.MethodGet, uri, nil))
-		if err != nil {
-			return nil, nil, err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		b, err := io.ReadAll(resp.Body)
-		return resp, b, err
-	}
-	t.Run("whole", func(t *testing.T) {
-		for _, n := range sizes {
-			body := noise(n)
-			r := request(t.Context(), http.MethodPatch, "/echo?a=b&c=%20d", body)
-			r.Header = http.Header{"Authorization": {"Bearer x"}, "Idempotency-Key": {"k"}, "Cookie": {"no"}, "X-Forwarded-For": {"no"},
-				"Pushcart-Hop": {"h"}, carriedBy: {"forged"}}
-			resp, err := client.Do(r)
-			if err != nil {
-				t.Fatalf("a body of %d bytes: %v", n, err)
-			}
-			got, err := io.ReadAll(resp.Body)
-			_ = resp.Body.Close()
-			if err != nil || string(got) != fmt.Sprintf("PATCH %d", n) || resp.StatusCode != http.StatusCreated {
-				t.Errorf("a body of %d bytes: %d %q, %v", n, resp.StatusCode, got, err)
-			}
-			for name, want := range map[string]string{"Got-Authorization": "Bearer x", "Got-Idempotency-Key": "k", "Got-Cookie": "",
-				"Got-X-Forwarded-For": "", "Got-Pushcart-Hop": "h", "Got-" + carriedBy: from.opts.Self.Name, "Etag": `"7"`, "Set-Cookie": "",
-				"Query": "a=b&c=%20d", "Sum": fmt.Sprintf("%x", sha256.Sum256(body))} {
-				if got := resp.Header.Get(name); got != want {
-					t.Errorf("header %s is %q, not %q", name, got, want)
-				}
-			}
-		}
-		resp, b, err := get("/large")
-		if err != nil || !bytes.Equal(b, noise(1<<20)) || resp.StatusCode != 200 {
-			t.Errorf("a large answer came as %d bytes, %v", len(b), err)
-		}
-	})
+	x := asker{t, &http.Client{Transport: from.Transport(to.opts.Self.Name)}}
+	client, request, get := x.client, x.request, x.get
 	t.Run("refused", func(t *testing.T) {
 		if _, err := client.Do(request(t.Context(), http.MethodPost, "/echo", make([]byte, maxBody+1))); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("a body that is too large: %v", err)
@@ -148,7 +164,7 @@ func carried(t *testing.T, from, to *site, sizes ...int) {
 		until := time.Now().Add(quick.silence + 500*time.Millisecond)
 		for i := 0; i < 3*window || time.Now().Before(until); i++ {
 			if i == 3*window {
-				await(t, 15*time.Second, "a silence passes", func() bool { return time.Now().After(until) })
+				await(t, patience, "a silence passes", func() bool { return time.Now().After(until) })
 			}
 			h.more <- struct{}{}
 			if n, err := resp.Body.Read(b); err != nil || string(b[:n]) != fmt.Sprintf("data: %d\n\n", i) {
@@ -214,7 +230,7 @@ func carried(t *testing.T, from, to *site, sizes ...int) {
 			expect(t, h.ends, "many")
 		}
 	})
-	await(t, 15*time.Second, "nothing is left", func() bool {
+	await(t, patience, "nothing is left", func() bool {
 		return valueOf(from.metrics.open.WithLabelValues(asking)) == 0 && valueOf(to.metrics.open.WithLabelValues(serving)) == 0
 	})
 }
@@ -226,7 +242,7 @@ func expect(t *testing.T, ends <-chan string, want string) {
 		if got != want {
 			t.Errorf("%q ended, not %q", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("%q did not end", want)
 	}
 }
@@ -253,9 +269,9 @@ func testCarriedVanish(t *testing.T) {
 	}
 	for _, s := range sites {
 		s.Handle(h)
-		await(t, 20*time.Second, "the node is connected", s.nc.IsConnected)
+		await(t, patience, "the node is connected", s.nc.IsConnected)
 	}
-	await(t, 20*time.Second, "the nodes know each other", func() bool { return len(sites[0].Peers()) == 2 })
+	await(t, patience, "the nodes know each other", func() bool { return len(sites[0].Peers()) == 2 })
 	vanishing, stopping := begin(sites[0], sites[1]), begin(sites[0], sites[2])
 	asker := begin(sites[1], sites[0])
 	sites[1].nc.Close() // in silence

@@ -173,7 +173,7 @@ func TestAlignment(t *testing.T) {
 	}
 }
 
-// TestPictures: what comes of sources that are not as most are.
+// TestPictures: what comes of sources that are not as most are. They are as short as a second key frame, or a second poster, allows.
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	x264 := " -c:v libx264 -preset ultrafast -g 30 "
@@ -188,24 +188,24 @@ func TestPictures(t *testing.T) {
 		opt        PlanOptions
 		sizes      [][2]int
 	}{
-		{"portrait", "-f lavfi -i testsrc2=s=360x640:r=30:d=2" + x264 + "-pix_fmt yuv420p", stream.Track{Codec: stream.H264, Width: 360, Height: 640},
+		{"portrait", "-f lavfi -i testsrc2=s=360x640:r=30:d=1.2" + x264 + "-pix_fmt yuv420p", stream.Track{Codec: stream.H264, Width: 360, Height: 640},
 			[]string{"240p 400k", "320x180 300k"}, PlanOptions{}, [][2]int{{240, 426}, {180, 320}}},
-		{"odd", "-f lavfi -i testsrc2=s=642x362:r=30:d=2" + x264 + "-pix_fmt yuv444p", stream.Track{Codec: stream.H264, Width: 641, Height: 361, Config: []byte{1, 244, 0, 30}},
+		{"odd", "-f lavfi -i testsrc2=s=642x362:r=30:d=1.2" + x264 + "-pix_fmt yuv444p", stream.Track{Codec: stream.H264, Width: 641, Height: 361, Config: []byte{1, 244, 0, 30}},
 			[]string{"360p 500k", "240p 400k"}, PlanOptions{}, [][2]int{{640, 360}, {426, 240}}},
-		{"squeezed", "-f lavfi -i testsrc2=s=480x360:r=30:d=2,setsar=4/3" + x264 + "-pix_fmt yuv420p",
+		{"squeezed", "-f lavfi -i testsrc2=s=480x360:r=30:d=1.2,setsar=4/3" + x264 + "-pix_fmt yuv420p",
 			stream.Track{Codec: stream.H264, Width: 480, Height: 360, PixelAspect: [2]int{4, 3}},
 			[]string{"240p 400k"}, PlanOptions{}, [][2]int{{426, 240}}},
-		{"422 of 10 bits", "-f lavfi -i testsrc2=s=640x360:r=30:d=2" + tags("bt709", "bt709", "bt709") + x264 + "-pix_fmt yuv422p10le",
+		{"422 of 10 bits", "-f lavfi -i testsrc2=s=640x360:r=30:d=1.2" + tags("bt709", "bt709", "bt709") + x264 + "-pix_fmt yuv422p10le",
 			stream.Track{Codec: stream.H264, Width: 640, Height: 360, Config: []byte{1, 122, 0, 30}, Color: stream.Color{Primaries: 1, Transfer: 1, Matrix: 1, Depth: 10}},
 			[]string{"360p 800k", "240p 400k hevc"}, PlanOptions{}, [][2]int{{640, 360}, {426, 240}}},
-		{"full range", "-f lavfi -i testsrc2=s=640x360:r=30:d=2" + x264 + "-pix_fmt yuvj420p",
+		{"full range", "-f lavfi -i testsrc2=s=640x360:r=30:d=1.2" + x264 + "-pix_fmt yuvj420p",
 			stream.Track{Codec: stream.H264, Width: 640, Height: 360, Color: stream.Color{Full: true, Depth: 8}}, []string{"240p 400k"}, PlanOptions{}, [][2]int{{426, 240}}},
 		{"HLG", "-f lavfi -i testsrc2=s=640x360:r=30:d=2,format=yuv420p10le" + tags("bt2020", "arib-std-b67", "bt2020nc") + " -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=30",
 			stream.Track{Codec: stream.HEVC, Width: 640, Height: 360, Color: hlg}, []string{"360p 800k", "240p 400k", "200p 400k hevc", "180p 300k av1"},
 			PlanOptions{Poster: 1e9}, [][2]int{{640, 360}, {426, 240}, {356, 200}, {320, 180}}},
 		{"VP8", "-f lavfi -i testsrc2=s=320x240:r=30:d=2 -c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -g 25",
 			stream.Track{Codec: stream.VP8, Width: 320, Height: 240}, []string{"180p 200k"}, PlanOptions{Convert: true, Poster: 1e9}, [][2]int{{320, 240}, {240, 180}}},
-		{"VP9", "-f lavfi -i testsrc2=s=320x240:r=30:d=2 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 25",
+		{"VP9", "-f lavfi -i testsrc2=s=320x240:r=30:d=1.2 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 25",
 			stream.Track{Codec: stream.VP9, Width: 320, Height: 240}, nil, PlanOptions{Convert: true}, [][2]int{{320, 240}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
