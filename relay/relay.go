@@ -106,7 +106,8 @@ type Directory interface {
 	Changed() <-chan struct{}
 	// Claim makes this node the origin of a stream, with a generation above all before. The directory cannot tell yesterday's
 	// generations from the clock alone: a generation is the clock's milliseconds, or one more than the last one known, whichever
-	// is greater. Its errors are ErrTaken, ErrStandby, ErrUnreachable and that of the context.
+	// is greater. What this node has already it keeps, with its generation: for the same credential, and for a standby's place taken by
+	// the one it stood by for. Its errors are ErrTaken, ErrStandby, ErrUnreachable and that of the context.
 	Claim(context.Context, Claim) (Entry, error)
 	// SetLive tells whether the publisher of a stream that this node is the origin of is there.
 	SetLive(stream string, gen int64, live bool)

@@ -104,6 +104,7 @@ func TestCAMistakes(t *testing.T) {
 		{"issue eu-1 --region eu --host http://a --dir " + dir, "without port and scheme"},
 		{"issue eu-1 --region eu --days 0 --dir " + dir, "--days: 0 is out of range"},
 		{"show /nowhere.pem", "no such file"},
+		{"show " + t.TempDir(), "has neither node.pem nor ca.pem"},
 		{"show " + filepath.Join(dir, "ca.key"), "there is no certificate in it"},
 	} {
 		if _, err := ca(t, strings.Fields(tt.args)...); err == nil || !strings.Contains(err.Error(), tt.want) {

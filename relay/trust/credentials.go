@@ -58,6 +58,7 @@ type Credentials struct {
 	stamp   string
 	checked time.Time
 	warned  time.Time
+	expired bool // when it was warned
 }
 
 // loaded is what the files said. It is not changed afterwards.
@@ -207,22 +208,28 @@ func (c *Credentials) stampLocked() string {
 	return stamp
 }
 
-// warnLocked tells once a day what expires soon.
+// warnLocked tells once a day, and when it happens, what expires soon or has expired.
 func (c *Credentials) warnLocked() {
 	now := c.now()
-	if !c.warned.IsZero() && now.Sub(c.warned) < warnEvery {
+	expired := now.After(c.loaded.leaf.NotAfter) || now.After(c.loaded.root.NotAfter)
+	if !c.warned.IsZero() && now.Sub(c.warned) < warnEvery && expired == c.expired {
 		return
 	}
+	c.expired = expired
 	for _, w := range []struct {
 		cert       *x509.Certificate
 		what, then string
 	}{
-		{c.loaded.leaf, "the node's cluster certificate expires soon", "pushcart ca issue " + c.loaded.id.Name + " --region " + c.loaded.id.Region + " --renew"},
-		{c.loaded.root, "the cluster's authority expires soon", "make a new one, put both certificates into every node's " + AuthorityFile + ", then issue the nodes' certificates anew"},
+		{c.loaded.leaf, "the node's cluster certificate", "pushcart ca issue " + c.loaded.id.Name + " --region " + c.loaded.id.Region + " --renew"},
+		{c.loaded.root, "the cluster's authority", "make a new one, put both certificates into every node's " + AuthorityFile + ", then issue the nodes' certificates anew"},
 	} {
 		if left := w.cert.NotAfter.Sub(now); left < warnBefore {
 			c.warned = now
-			c.log.Warn(w.what, "name", w.cert.Subject.CommonName, "until", date(w.cert.NotAfter), "days_left", int(left.Hours()/24), "do", w.then)
+			level, what := slog.LevelWarn, w.what+" expires soon"
+			if left < 0 {
+				level, what = slog.LevelError, w.what+" has expired: no other node copies from this one, or lets it copy"
+			}
+			c.log.Log(context.Background(), level, what, "name", w.cert.Subject.CommonName, "until", date(w.cert.NotAfter), "days_left", int(left.Hours()/24), "do", w.then)
 		}
 	}
 }
