@@ -16,9 +16,6 @@ const (
 	spreadEvery = 200 * time.Millisecond
 	// deskEvery is how often the whole state of a desk goes with the relay at most: the directory has it sooner.
 	deskEvery = 2 * time.Second
-	// prepareBehind is taken off the clock for the generation of cards that are prepared before a show: those of the show must be
-	// above it, even where its node's clock is not as far.
-	prepareBehind = time.Minute
 	// mostDesk is the largest state of a desk that goes with the relay, in bytes. The directory has larger ones.
 	mostDesk = 512 << 10
 	// mostCopiedCards is how many revisions of a copied stream are passed on.
@@ -150,7 +147,7 @@ func (c *cluster) spreadOne(name string, now time.Time) (again bool) {
 	if !mine {
 		if _, live := c.directory.Lookup(name); !live && c.listed() { // what is prepared before a show
 			if desk, ok := c.n.desks.Export(name); ok {
-				c.directory.PutCards(name, now.Add(-prepareBehind).UnixMilli(), desk)
+				c.directory.PutCards(name, 0, desk)
 			}
 		}
 		return false

@@ -111,11 +111,12 @@ func (k *keeper) busy(stream string) bool {
 func (k *keeper) count(outcome string) { k.d.metrics.cards.WithLabelValues(outcome).Inc() }
 
 // PutCards keeps the state of a stream's cards, at most 4 MiB, for a node that takes the stream over. It never waits: the newest
-// snapshot wins, at most ten a second of one stream are written, and one of a lower generation than what is kept is dropped. The
-// snapshot must not be changed afterwards.
+// snapshot wins, at most ten a second of one stream are written, and one of a lower generation than what is kept is dropped. 0 is
+// of no show, as cards that are prepared for one: it takes the place and the generation of what is kept. The snapshot must not be
+// changed afterwards.
 func (d *Directory) PutCards(stream string, gen int64, snapshot []byte) {
 	k := d.cards
-	if !validStream(stream) || gen <= 0 || len(snapshot) > maxCards || len(snapshot) == 0 {
+	if !validStream(stream) || gen < 0 || len(snapshot) > maxCards || len(snapshot) == 0 {
 		k.count("refused")
 		d.log.Warn("the state of a stream's cards is not kept in the directory: it is empty or too large", "stream", stream, "bytes", len(snapshot))
 		return
@@ -129,13 +130,13 @@ func (d *Directory) PutCards(stream string, gen int64, snapshot []byte) {
 	switch {
 	case closed:
 		k.count("closed")
-	case p != nil && gen < p.gen:
+	case p != nil && gen != 0 && gen < p.gen:
 		k.count("lower_generation")
 	case p != nil:
 		if p.snapshot != nil {
 			k.count("replaced")
 		}
-		p.gen, p.snapshot = gen, snapshot
+		p.gen, p.snapshot = max(gen, p.gen), snapshot
 	case len(k.waiting) >= maxCardStreams:
 		k.count("too_many")
 	default:
@@ -223,10 +224,14 @@ func (k *keeper) save(stream string, p *pending, gen int64, snapshot []byte) err
 		}
 	}
 	for range 4 {
-		if p.last.Gen > gen {
+		of := gen
+		if gen == 0 {
+			of = max(p.last.Gen, 1)
+		}
+		if p.last.Gen > of {
 			return errOlder
 		}
-		h, err := k.spread(ctx, stream, p.last, gen, snapshot)
+		h, err := k.spread(ctx, stream, p.last, of, snapshot)
 		if err != nil {
 			return err
 		}

@@ -53,9 +53,10 @@ func cards(t *testing.T, a, b *site, sizes ...int) {
 			return err == nil && bytes.Equal(got, want)
 		})
 	}
-	if _, err := b.Cards(ctx, "nothing"); !errors.Is(err, ErrNoCards) {
-		t.Errorf("cards of nothing: %v, not ErrNoCards", err)
-	}
+	await(t, patience, "there are no cards of nothing", func() bool {
+		_, err := b.Cards(ctx, "nothing")
+		return errors.Is(err, ErrNoCards) // an election may be on its way
+	})
 	// The newest wins, and not each is written.
 	before := valueOf(a.metrics.cards.WithLabelValues("kept"))
 	for i := range 200 {
@@ -88,6 +89,15 @@ func cards(t *testing.T, a, b *site, sizes ...int) {
 		return valueOf(a.metrics.cards.WithLabelValues("lower_generation")) > 0
 	})
 	reads("shop", []byte("later"))
+	// What is prepared takes the place of what is there, and a show's, of the same generation or a later one, its place.
+	a.PutCards("shop", 0, []byte("prepared"))
+	reads("shop", []byte("prepared"))
+	b.PutCards("shop", 200, []byte("shown"))
+	reads("shop", []byte("shown"))
+	b.PutCards("new", 0, []byte("prepared"))
+	reads("new", []byte("prepared"))
+	a.PutCards("new", 5, []byte("shown"))
+	reads("new", []byte("shown"))
 	// Large ones, packed or in pieces; then a small one again.
 	for i, n := range sizes {
 		want := noise(n)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -113,6 +114,22 @@ func hostile(t *testing.T, a, b *site) {
 	await(t, patience, "the namesake is noticed", func() bool {
 		return valueOf(b.metrics.ignored.WithLabelValues("node", "same_name")) == 1
 	})
+	// Two others of one name are told of once, however often they are heard.
+	for i := range 8 {
+		beat := fmt.Sprintf(`{"name":"twin","instance":"%d"}`, i%2)
+		if err := a.nc.Publish(nodesPrefix+"twin", []byte(beat)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.nc.Publish(nodesPrefix+"twin", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, patience, "the last of them has come", func() bool {
+		return valueOf(b.metrics.ignored.WithLabelValues("node", "malformed")) == was+float64(len(beats))+1
+	})
+	if n := valueOf(b.metrics.ignored.WithLabelValues("node", "same_name")); n != 2 {
+		t.Errorf("two nodes of one name were told of %v times", n-1)
+	}
 	// Notices. Of those that are lies but well made nothing follows.
 	kept := a.must(claimOf("noticed", "host"))
 	b.sees("noticed", kept.Gen, patience)

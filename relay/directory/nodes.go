@@ -23,6 +23,8 @@ const (
 type node struct {
 	peer     relay.Peer
 	instance string
+	before   string    // the instance before this one: which comes again where two nodes have one name
+	warned   time.Time // when that was told last
 	seen     time.Time // by this node's clock
 	dead     bool      // it said goodbye, or was not heard for long
 }
@@ -146,8 +148,18 @@ func (d *Directory) heard(m *nats.Msg) {
 		d.nodes[b.Name] = n
 	}
 	news := n.dead || n.instance != b.Instance || !alike(n.peer, b.Peer)
-	if n.dead || n.instance != b.Instance {
+	switch {
+	case !n.dead && n.instance != b.Instance && n.before == b.Instance:
+		if now.Sub(n.warned) >= time.Minute {
+			n.warned = now
+			d.ignored("node", "same_name")
+			d.log.Error("two nodes have one name: give each a node.name of its own", "node", b.Name, "address", n.peer.Address, "and", b.Address)
+		}
+	case (n.dead || n.instance != b.Instance) && now.Sub(n.warned) >= time.Minute:
 		d.log.Info("a node is there", "node", b.Name, "region", b.Region, "version", b.Version)
+	}
+	if n.instance != b.Instance {
+		n.before = n.instance
 	}
 	n.peer, n.instance, n.seen, n.dead = b.Peer, b.Instance, now, false
 	if news {

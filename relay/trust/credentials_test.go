@@ -157,6 +157,33 @@ func TestWarns(t *testing.T) {
 	})
 }
 
+// TestTellsExpired: a node whose certificate runs out while it runs says so at that time, for all that others say is that it is bad.
+func TestTellsExpired(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := authority(t)
+		dir := t.TempDir()
+		save(t, dir, a, "eu-1", "eu", 2*time.Hour)
+		var log buffer
+		c := open(t, dir, Options{Log: logTo(&log)})
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { c.Run(ctx) })
+		time.Sleep(2*time.Hour - time.Second)
+		synctest.Wait()
+		if strings.Contains(log.String(), "has expired") {
+			t.Errorf("too early:\n%s", &log)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if n := strings.Count(log.String(), `level=ERROR msg="the node's cluster certificate has expired`); n != 1 {
+			t.Errorf("told %d times:\n%s", n, &log)
+		}
+		stop()
+		wg.Wait()
+	})
+}
+
 // TestAuthorityExpires: where the authority ends before the certificate's year does, that day counts.
 func TestAuthorityExpires(t *testing.T) {
 	t.Parallel()
