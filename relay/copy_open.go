@@ -119,7 +119,7 @@ func (m *Manager) open(ctx context.Context, p Peer, conn net.Conn, e Entry, rend
 		return nil, answered(answer.StatusCode, answer.Header, strings.TrimSpace(string(text)))
 	}
 	head.N = 1<<63 - 1 // what follows has limits for each record
-	if err := conn.SetDeadline(time.Time{}); err != nil {
+	if err := conn.SetWriteDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
 	m.metrics.logs.Inc()
@@ -131,11 +131,16 @@ func (m *Manager) open(ctx context.Context, p Peer, conn net.Conn, e Entry, rend
 type lively struct {
 	conn    net.Conn
 	silence time.Duration
+	moved   time.Time // when the deadline was last moved
 }
 
 func (l *lively) Read(p []byte) (int, error) {
-	if err := l.conn.SetReadDeadline(time.Now().Add(l.silence)); err != nil {
-		return 0, err
+	// Moving it costs a timer: it is a tenth too early at most.
+	if now := time.Now(); now.Sub(l.moved) > l.silence/10 {
+		if err := l.conn.SetReadDeadline(now.Add(l.silence)); err != nil {
+			return 0, err
+		}
+		l.moved = now
 	}
 	return l.conn.Read(p)
 }

@@ -31,6 +31,7 @@ type log struct {
 	sequence int64 // of states and steps
 	written  time.Time
 	pinged   time.Time
+	checked  time.Time // when it was last looked at whether the peer may have it
 	moved    time.Time // when the deadline of writing was set last
 	timer    *time.Timer
 	farSince time.Time // when the way here became too long for one more hop; zero while it is not
@@ -187,11 +188,14 @@ func (l *log) tick(ctx context.Context) error {
 	default:
 	}
 	now := time.Now()
+	if now.Sub(l.checked) >= checkEvery {
+		l.checked = now
+		if reason, detail := l.s.permitted(l); reason != "" {
+			return &reasonError{reason, detail}
+		}
+	}
 	if now.Sub(l.written) < pingEvery && now.Sub(l.pinged) < pingAtLeast {
 		return nil
-	}
-	if reason, detail := l.s.permitted(l); reason != "" {
-		return &reasonError{reason, detail}
 	}
 	l.pinged = now
 	l.scratch = wire.AppendPing(l.scratch[:0], wire.Ping{Clock: l.s.opts.Now(), Sequence: l.sequence})
@@ -205,7 +209,7 @@ func (l *log) tick(ctx context.Context) error {
 // is why the log has to end.
 func (l *log) wait(ctx context.Context, a, b, c <-chan struct{}) error {
 	now := time.Now()
-	l.timer.Reset(max(0, min(pingEvery-now.Sub(l.written), pingAtLeast-now.Sub(l.pinged))))
+	l.timer.Reset(max(0, min(pingEvery-now.Sub(l.written), pingAtLeast-now.Sub(l.pinged), checkEvery-now.Sub(l.checked))))
 	select {
 	case <-a:
 	case <-b:

@@ -27,9 +27,11 @@ type Limits struct {
 // Times of a log.
 const (
 	// pingEvery is how long a log is silent at most. Peers take 2.5 s of silence for the end.
-	pingEvery = 500 * time.Millisecond
-	// pingAtLeast is how often pings come among other records, for their clock.
-	pingAtLeast = time.Second
+	pingEvery = 800 * time.Millisecond
+	// pingAtLeast is how often pings come among other records, for their clock: each wakes both ends.
+	pingAtLeast = 10 * time.Second
+	// checkEvery is how often it is looked at whether the peer may still have the log.
+	checkEvery = time.Second
 	// writeWithin is how long a peer may take for maxWrite bytes before it is cut.
 	writeWithin = 5 * time.Second
 	// behindMost is how much media a peer may be behind before it gets a new state.

@@ -43,9 +43,13 @@ func (p *player) messages(seg segment, m *media, t *track) {
 		if i == 0 && joinable {
 			first := f.first - t.editStart
 			early := int64((m.longest(t) + rounding).Seconds() * float64(t.timescale))
+			late := int64(0)
+			if !t.video() {
+				late = early / 2 // sound begins a segment with the frame that is nearest to the picture's first
+			}
 			has := slices.ContainsFunc(f.events, func(e event) bool {
 				at := int64(min(e.time, 1<<62))
-				return e.id3() && e.version == 1 && (at == first || at < first && at > first-early)
+				return e.id3() && e.version == 1 && at > first-early && at <= first+late
 			})
 			p.s.rec.check(RuleEventRepeat, has, seg.uri, "the first of its chunks has %d messages, none for its first frame at %d", len(f.events), first)
 		}

@@ -30,7 +30,7 @@ var timedRules = []Rule{
 	{RuleEventOrder, "design", "Between discontinuities, no emsg has an earlier presentation time than the one before it, so that the last one seen holds."},
 	{RuleEventDuration, "AOM ID3 2.2.3", "An emsg with ID3, which has no duration, has the event_duration 0xFFFFFFFF."},
 	{RuleEventID, "ISO/IEC 23009-1 5.10.3.3.4", "Two emsg of one scheme and value with the same id are the same, to the byte."},
-	{RuleEventRepeat, "design", "Once there was an emsg with ID3, the first chunk of each segment has one for its first frame, or for a time before it by less than a frame (another rendition's first), for those who join there. A segment that begins with a gap cannot be joined at."},
+	{RuleEventRepeat, "design", "Once there was an emsg with ID3, the first chunk of each segment has one for its first frame, or for a time before it by less than a frame (another rendition's first) or, of sound, behind it by half a frame at most, for those who join there. A segment that begins with a gap cannot be joined at."},
 	{RuleEventSame, "ISO/IEC 23009-1 5.10.3.3.1", "All video renditions have the same emsg, with the same ids, to the byte."},
 	{RuleEventID3, "ID3v2.4 3", "The message_data of an emsg with ID3 is one whole ID3v2.4 tag with one frame, TXXX in UTF-8 with a description and a value."},
 	{RuleRangeEvent, "design", "Where the media have messages, each date range begins and ends at the date of one, within 2 ms."},
