@@ -27,10 +27,10 @@ func sources(self Peer, peers []Peer, e Entry, reachable func(Peer) bool) []stri
 		}
 	}
 	if self.Region != e.Region {
-		own := weight(e.Stream, self.Name)
+		own := Weight(e.Stream, self.Name)
 		var ahead []Peer
 		for _, p := range peers {
-			if p.Region == self.Region && p.Name != e.Origin && before(weight(e.Stream, p.Name), p.Name, own, self.Name) {
+			if p.Region == self.Region && p.Name != e.Origin && before(Weight(e.Stream, p.Name), p.Name, own, self.Name) {
 				ahead = append(ahead, p)
 			}
 		}
@@ -76,7 +76,7 @@ func holds(p Peer, e Entry) bool {
 // byWeight sorts nodes by their rendezvous weight for a stream, the highest first.
 func byWeight(stream string, peers []Peer) {
 	slices.SortFunc(peers, func(a, b Peer) int {
-		if before(weight(stream, a.Name), a.Name, weight(stream, b.Name), b.Name) {
+		if before(Weight(stream, a.Name), a.Name, Weight(stream, b.Name), b.Name) {
 			return -1
 		}
 		return 1
@@ -90,8 +90,8 @@ func before(a uint64, aName string, b uint64, bName string) bool {
 	return aName < bName
 }
 
-// weight is the rendezvous hash of a stream and a node: each node that comes or goes moves only the streams that are its own.
-func weight(stream, node string) uint64 {
+// Weight is the rendezvous hash of a stream and a node: each node that comes or goes moves only the streams that are its own.
+func Weight(stream, node string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(stream))
 	h.Write([]byte{0})

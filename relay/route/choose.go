@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"hash/fnv"
 	"math"
 	"net/http"
 	"net/url"
@@ -167,18 +166,7 @@ func loadStep(l relay.Load) float64 {
 }
 
 // rendezvous is a number that is always the same for a stream and a node, and in no order otherwise.
-func rendezvous(stream, node string) float64 {
-	h := fnv.New64a()
-	h.Write([]byte(stream))
-	h.Write([]byte{0})
-	h.Write([]byte(node))
-	x := h.Sum64()
-	// FNV alone puts names that differ in their last letter next to each other.
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	return float64(x >> 11)
-}
+func rendezvous(stream, node string) float64 { return float64(relay.Weight(stream, node) >> 11) }
 
 // held returns what a node holds of a stream.
 func held(p relay.Peer, stream string) (relay.Held, bool) {
