@@ -346,7 +346,7 @@ func (f *tracker) step(record wire.Record) error {
 			return err
 		}
 		arrived = true
-		f.link.m.metrics.bytes.WithLabelValues(kindLive).Add(float64(len(st.Part.Data)))
+		f.link.m.metrics.live.Add(float64(len(st.Part.Data)))
 	}
 	if f.shadow != nil {
 		if err := f.shadow.Apply(f.shadowR, st); err != nil {

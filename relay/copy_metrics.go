@@ -8,6 +8,7 @@ import (
 type copyMetrics struct {
 	copies    prometheus.Gauge
 	bytes     *prometheus.CounterVec // kind: live, backfill
+	live      prometheus.Counter     // of bytes, looked up once: it is for each part
 	steps     prometheus.Counter
 	states    *prometheus.CounterVec // result: adopted, behind
 	logs      prometheus.Counter
@@ -63,6 +64,7 @@ func newCopyMetrics(r prometheus.Registerer) *copyMetrics {
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
 		}),
 	}
+	m.live = m.bytes.WithLabelValues(kindLive)
 	if r != nil {
 		r.MustRegister(m.copies, m.bytes, m.steps, m.states, m.logs, m.failures, m.moves, m.refused, m.takeovers, m.lag, m.first)
 	}
