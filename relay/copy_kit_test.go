@@ -219,9 +219,15 @@ func (n *testNode) from(stream string) string {
 // metric is the value of a counter or gauge, with one label value or summed up.
 func (n *testNode) metric(name, label string) float64 {
 	n.t.Helper()
-	families, err := n.registry.Gather()
+	return metricOf(n.t, n.registry, name, label)
+}
+
+// metricOf is the value of a counter or gauge in a registry: with a label's value, or of all, summed up.
+func metricOf(t testing.TB, from prometheus.Gatherer, name, label string) float64 {
+	t.Helper()
+	families, err := from.Gather()
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	sum := 0.0
 	for _, f := range families {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,7 +18,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"pushcart/packager/window"
 	"pushcart/relay/trust"
@@ -139,8 +139,8 @@ type request struct {
 // ask sends a request and returns the answer, whose body ends with the test.
 func (s *served) ask(q request) *http.Response {
 	s.t.Helper()
-	q.node, q.region = cmpOr(q.node, "peer"), cmpOr(q.region, "us")
-	q.stream, q.method = cmpOr(q.stream, serveStream), cmpOr(q.method, http.MethodGet)
+	q.node, q.region = cmp.Or(q.node, "peer"), cmp.Or(q.region, "us")
+	q.stream, q.method = cmp.Or(q.stream, serveStream), cmp.Or(q.method, http.MethodGet)
 	cred, err := trust.Development(s.dir, q.node, q.region, trust.Options{})
 	if err != nil {
 		s.t.Fatal(err)
@@ -165,7 +165,7 @@ func (s *served) ask(q request) *http.Response {
 		q.token = trust.Token(serveSecret, q.stream, q.node, time.Now().Add(time.Minute))
 	}
 	r.Header.Set("Authorization", "Bearer "+q.token)
-	r.Header.Set("Pushcart-Path", cmpOr(q.path, q.node))
+	r.Header.Set("Pushcart-Path", cmp.Or(q.path, q.node))
 	if q.gen != "" {
 		r.Header.Set("Pushcart-Gen", q.gen)
 	}
@@ -179,29 +179,10 @@ func (s *served) ask(q request) *http.Response {
 	return answer
 }
 
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // metric is the value of a metric, with all its labels' values summed up or with one.
 func (s *served) metric(name, label string) float64 {
 	s.t.Helper()
-	families, err := s.metrics.Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	sum := 0.0
-	for _, f := range families {
-		for _, m := range f.Metric {
-			if f.GetName() == name && (label == "" || slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetValue() == label })) {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
+	return metricOf(s.t, s.metrics, name, label)
 }
 
 // show writes a presentation.
