@@ -12,25 +12,33 @@ import (
 // Tags: yaml is the key; reload says when a changed value takes effect (see Class); range, on numbers, has the lowest and
 // the highest value allowed, "0|" before it that zero is allowed as well; oneof has the words allowed.
 type Config struct {
-	Log     Log     `yaml:"log"`
-	RTMP    RTMP    `yaml:"rtmp"`
-	RTSP    RTSP    `yaml:"rtsp"`
-	SRT     SRT     `yaml:"srt"`
-	WHIP    WHIP    `yaml:"whip"`
-	Pull    Pull    `yaml:"pull"`
-	HTTP    HTTP    `yaml:"http"`
-	TLS     TLS     `yaml:"tls"`
-	Admin   Admin   `yaml:"admin"`
-	Publish Publish `yaml:"publish"`
-	HLS     HLS     `yaml:"hls"`
-	Ladder  Ladder  `yaml:"ladder"`
-	Cards   Cards   `yaml:"cards"`
-	Studio  Studio  `yaml:"studio"`
-	Node    Node    `yaml:"node"`
-	Cluster Cluster `yaml:"cluster"`
-	Relay   Relay   `yaml:"relay"`
-	Routing Routing `yaml:"routing"`
-	Data    Data    `yaml:"data"`
+	Log      Log      `yaml:"log"`
+	RTMP     RTMP     `yaml:"rtmp"`
+	RTSP     RTSP     `yaml:"rtsp"`
+	SRT      SRT      `yaml:"srt"`
+	WHIP     WHIP     `yaml:"whip"`
+	Pull     Pull     `yaml:"pull"`
+	HTTP     HTTP     `yaml:"http"`
+	TLS      TLS      `yaml:"tls"`
+	ACME     ACME     `yaml:"acme"`
+	Admin    Admin    `yaml:"admin"`
+	Publish  Publish  `yaml:"publish"`
+	Callback Callback `yaml:"callback"`
+	JWT      JWT      `yaml:"jwt"`
+	Playback Playback `yaml:"playback"`
+	HLS      HLS      `yaml:"hls"`
+	Ladder   Ladder   `yaml:"ladder"`
+	Cards    Cards    `yaml:"cards"`
+	Studio   Studio   `yaml:"studio"`
+	Node     Node     `yaml:"node"`
+	Cluster  Cluster  `yaml:"cluster"`
+	Relay    Relay    `yaml:"relay"`
+	Routing  Routing  `yaml:"routing"`
+	Drain    Drain    `yaml:"drain"`
+	Upgrade  Upgrade  `yaml:"upgrade"`
+	Webhooks Webhooks `yaml:"webhooks"`
+	Tracing  Tracing  `yaml:"tracing"`
+	Data     Data     `yaml:"data"`
 }
 
 // Log says what is logged, on standard error.
@@ -77,8 +85,20 @@ type HTTP struct {
 	MinReadRate Size `yaml:"min_read_rate" reload:"live" range:"0| 1KiB 10MiB"`
 	// MaxConnections is how many may be open at once.
 	MaxConnections int `yaml:"max_connections" reload:"live" range:"1 10000000"`
+	// MaxConnectionsPerAddress is how many of them may come from one IP address.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address" reload:"live" range:"1 10000000"`
 	// MaxWaitingPerAddress is how many requests of one IP address may wait at once for media that is still to come.
 	MaxWaitingPerAddress int `yaml:"max_waiting_per_address" reload:"live" range:"1 10000000"`
+	// TrustedProxies are addresses and networks of proxies that are believed whom they ask for.
+	TrustedProxies []string `yaml:"trusted_proxies" reload:"live"`
+	// CDNSecrets are what a CDN that is trusted sends in the header Pushcart-CDN.
+	CDNSecrets []Secret `yaml:"cdn_secrets" reload:"live"`
+	// CDNClientCA is a PEM file with the authority of certificates by which a CDN that is trusted is known; "" is none.
+	CDNClientCA string `yaml:"cdn_client_ca" reload:"restart"`
+	// AllowedOrigins are the sites whose pages may play and use the API; "*" is all.
+	AllowedOrigins []string `yaml:"allowed_origins" reload:"live"`
+	// HSTS is for how long browsers that came by TLS come by nothing else; 0 is off.
+	HSTS Duration `yaml:"hsts" reload:"live" range:"0| 1m 17520h"`
 }
 
 // TLS is the certificate of all TLS listeners, in files that are read again when they change.
@@ -101,6 +121,10 @@ type Publish struct {
 	ReconnectWindow Duration `yaml:"reconnect_window" reload:"live" range:"0| 1s 1h"`
 	// KeyframeTimeout is how long a publisher may send video without a keyframe.
 	KeyframeTimeout Duration `yaml:"keyframe_timeout" reload:"live" range:"1s 5m"`
+	// MaxStreams is how many streams there may be at once.
+	MaxStreams int `yaml:"max_streams" reload:"live" range:"1 1000000"`
+	// MaxDuration is how long a show may last; 0 is as long as it likes.
+	MaxDuration Duration `yaml:"max_duration" reload:"live" range:"0| 1m 720h"`
 	// GenerateKey makes a random key for any stream at start when Keys is empty, and prints it.
 	GenerateKey bool `yaml:"generate_key" reload:"live"`
 	// Keys are the stream keys. None leaves publishing open to loopback addresses only, unless GenerateKey is set.
@@ -119,6 +143,10 @@ type Key struct {
 	Ladder string `yaml:"ladder" optional:"yes"`
 	// Standby lets its publishers stand by: they take over when those with another key of the stream are gone.
 	Standby bool `yaml:"standby" optional:"yes"`
+	// MaxBitrate is the most that its publishers may send, all tracks together; 0 is what their protocol allows.
+	MaxBitrate Bitrate `yaml:"max_bitrate" optional:"yes" range:"0| 100kbps 1Gbps"`
+	// MaxDuration is how long their shows may last; 0 is Publish.MaxDuration.
+	MaxDuration Duration `yaml:"max_duration" optional:"yes" range:"0| 1m 720h"`
 }
 
 // HLS is how media is cut and how much of it is kept.
@@ -153,6 +181,8 @@ type Token struct {
 	Stream string `yaml:"stream"`
 	// Token is the secret or its hash.
 	Token Secret `yaml:"token"`
+	// Role is what it is good for; "" is producer for a stream, and admin for "*".
+	Role Word `yaml:"role" optional:"yes" oneof:"viewer producer admin"`
 }
 
 // Node is what this node is called and where it stands.
@@ -167,6 +197,8 @@ type Node struct {
 type Data struct {
 	// Directory for journals, the signing key and the operator token; made when it is not there.
 	Directory string `yaml:"directory" reload:"restart"`
+	// KeepEnded is how long the cards of a show that is over are kept; 0 is for good.
+	KeepEnded Duration `yaml:"keep_ended" reload:"live" range:"0| 1h 87600h"`
 }
 
 // Default returns the built-in settings.
@@ -212,19 +244,27 @@ func Default() *Config {
 		},
 		Pull: Pull{Idle: Duration(time.Minute)},
 		HTTP: HTTP{
-			Address:              ":8080",
-			HeaderTimeout:        Duration(10 * time.Second),
-			MaxHeaderSize:        16 * KiB,
-			IdleTimeout:          Duration(75 * time.Second),
-			MinReadRate:          16 * KiB,
-			MaxConnections:       20000,
-			MaxWaitingPerAddress: 1000,
+			Address:                  ":8080",
+			HeaderTimeout:            Duration(10 * time.Second),
+			MaxHeaderSize:            16 * KiB,
+			IdleTimeout:              Duration(75 * time.Second),
+			MinReadRate:              16 * KiB,
+			MaxConnections:           20000,
+			MaxConnectionsPerAddress: 2000,
+			MaxWaitingPerAddress:     1000,
+			AllowedOrigins:           []string{"*"},
 		},
+		ACME:  ACME{HTTPAddress: ":80"},
 		Admin: Admin{Address: "127.0.0.1:9090"},
 		Publish: Publish{
 			ReconnectWindow: Duration(30 * time.Second),
 			KeyframeTimeout: Duration(10 * time.Second),
+			MaxStreams:      1000,
 		},
+		Callback: Callback{
+			Timeout: Duration(3 * time.Second), Cache: Duration(time.Minute), WhenDown: "deny", Grace: Duration(time.Hour),
+		},
+		JWT: JWT{Refresh: Duration(10 * time.Minute), Leeway: Duration(30 * time.Second)},
 		HLS: HLS{
 			SegmentDuration:    Duration(2 * time.Second),
 			MaxSegmentDuration: Duration(4 * time.Second),
@@ -240,10 +280,13 @@ func Default() *Config {
 			Nice:           5,
 			PosterInterval: Duration(5 * time.Second),
 		},
-		Cards:   Cards{InBand: true},
-		Cluster: Cluster{Directory: "cluster", ListenNATS: ":6222", ListenLeaf: ":7422"},
-		Relay:   Relay{Idle: Duration(time.Minute), MaxCopies: 200, MaxPeers: 1000},
-		Data:    Data{Directory: "pushcart-data"},
+		Cards:    Cards{InBand: true},
+		Cluster:  Cluster{Directory: "cluster", ListenNATS: ":6222", ListenLeaf: ":7422"},
+		Relay:    Relay{Idle: Duration(time.Minute), MaxCopies: 200, MaxPeers: 1000},
+		Drain:    Drain{Timeout: Duration(30 * time.Second)},
+		Webhooks: Webhooks{Queue: 64 * MiB, RetryFor: Duration(24 * time.Hour)},
+		Tracing:  Tracing{Sample: 10},
+		Data:     Data{Directory: "pushcart-data", KeepEnded: Duration(720 * time.Hour)},
 	}
 }
 

@@ -44,9 +44,9 @@ func show(v reflect.Value) string {
 		for i := range items {
 			e := v.Index(i)
 			if e.Kind() == reflect.Struct {
-				e, prefix = e.Field(0), "for " // the stream; what follows is a secret
+				e, prefix = e.Field(0), "for " // the stream, or another name; what follows is a secret
 			}
-			items[i] = e.String()
+			items[i] = fmt.Sprint(e.Interface()) // a secret hides itself
 		}
 		return prefix + strings.Join(items, ", ")
 	case v.Kind() == reflect.String && v.Len() == 0:

@@ -25,16 +25,20 @@ func TestDiff(t *testing.T) {
 	b.HTTP.MaxConnections = 5
 	b.Publish.Keys = []Key{{Stream: "show1", Key: "long-secret"}, {Stream: "*", Key: "other-secret"}}
 	b.Cards.Hosts = []string{"a.example.com", "*.b.example.com"}
-	b.Studio.Tokens = []Token{{"show1", "long-secret"}}
+	b.Studio.Tokens = []Token{{Stream: "show1", Token: "long-secret"}}
+	b.Webhooks.Targets = []WebhookTarget{{URL: "https://user:password@shop.example.com/", Secret: "long-secret-of-16"}}
+	b.HTTP.CDNSecrets = []Secret{"long-secret-of-16"}
 	b.Node.Region = "DE"
 	want := []Change{
 		{"rtmp.address", ":1935", `""`, ReloadRestart},
 		{"http.max_connections", "20000", "5", ReloadLive},
+		{"http.cdn_secrets", "none", "(secret)", ReloadLive},
 		{"publish.keys", "none", "for show1, *", ReloadLive},
 		{"hls.part_duration", "200ms", "300ms", ReloadNewStream},
 		{"cards.hosts", "none", "a.example.com, *.b.example.com", ReloadLive},
 		{"studio.tokens", "none", "for show1", ReloadLive},
 		{"node.region", `""`, "DE", ReloadRestart},
+		{"webhooks.targets", "none", "for (secret)", ReloadLive},
 	}
 	if got := Diff(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

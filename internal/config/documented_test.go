@@ -93,6 +93,7 @@ func factsOf(s setting) string {
 		reflect.TypeFor[[]Token](): "list", reflect.TypeFor[[]string](): "list", reflect.TypeFor[Region](): "country",
 		reflect.TypeFor[[]ICEServer](): "list", reflect.TypeFor[[]Source](): "list", reflect.TypeFor[[]Language](): "list",
 		reflect.TypeFor[Secret](): "secret", reflect.TypeFor[[]NamedLadder](): "list", reflect.TypeFor[[]StreamLadder](): "list",
+		reflect.TypeFor[[]PlaybackKey](): "list", reflect.TypeFor[[]WebhookTarget](): "list", reflect.TypeFor[[]Secret](): "list",
 		reflect.TypeFor[[]Policy](): "list", reflect.TypeFor[[]CountryRegion](): "list",
 	}[s.typ]
 	value := fmt.Sprint(s.in(Default()))
@@ -120,9 +121,10 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 	for _, tt := range []struct{ section, list string }{
 		{"publish", "keys"}, {"publish", "languages"}, {"studio", "tokens"}, {"cards", "hosts"}, {"whip", "public_addresses"},
-		{"whip", "ice_servers"}, {"pull", "sources"},
+		{"whip", "ice_servers"}, {"pull", "sources"}, {"http", "trusted_proxies"}, {"playback", "keys"}, {"webhooks", "targets"},
 	} {
-		_, example, ok := strings.Cut(string(data), "#   "+tt.list+":\n")
+		_, section, _ := strings.Cut(string(data), "\n"+tt.section+":\n")
+		_, example, ok := strings.Cut(section, "#   "+tt.list+":\n")
 		if !ok {
 			t.Fatalf("no example of %s", tt.list)
 		}
@@ -174,7 +176,7 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s is a word without a list, or something else with one", s.key)
 		}
 	}
-	for i, r := range rules {
+	for i, r := range slices.Concat(rules, operatorRules) {
 		if complaint := r.check(Default()); complaint != "" {
 			t.Errorf("the defaults break rule %d: %s", i, complaint)
 		}

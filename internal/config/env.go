@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -15,6 +16,9 @@ var orchestrator = regexp.MustCompile(`^PUSHCART(_[A-Z0-9]+)*_(SERVICE_HOST=|SER
 
 // clientVariables are for the commands that talk to a node, not for the node. A shell that has them may start one as well.
 var clientVariables = []string{"PUSHCART_URL", "PUSHCART_STREAM", "PUSHCART_TOKEN"}
+
+// fileSuffix makes of a setting's variable one that names a file with the value, as secrets come into containers.
+const fileSuffix = "_FILE"
 
 // environment takes the variables that are settings. Of a variable that is there twice, the last counts.
 func (l *loader) environment(env []string, c *Config) {
@@ -36,10 +40,27 @@ func (l *loader) environment(env []string, c *Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		s, known := byName[name]
+		base, named := strings.CutSuffix(name, fileSuffix)
+		if !known && named {
+			s, known = byName[base]
+		} else {
+			named = false
+		}
 		l.origin = origin{variable: name, key: s.key}
+		if named && known {
+			text, err := readValue(values[name])
+			if _, twice := values[base]; twice {
+				err = fmt.Errorf("and %s are both there: take one of them out", base)
+			}
+			if err != nil {
+				l.mistake(l.at(position{}), name, "%v", err)
+				continue
+			}
+			values[name] = text
+		}
 		if !known {
 			hint := "settings are named like PUSHCART_HLS_PART_DURATION"
-			if meant := suggest(name, names); meant != "" {
+			if meant := cmp.Or(suggest(name, sameSection(name, names)), suggest(name, names)); meant != "" {
 				hint = "did you mean " + meant + "?"
 			}
 			l.mistake(l.at(position{}), name, "is not a setting; %s", hint)
@@ -49,6 +70,44 @@ func (l *loader) environment(env []string, c *Config) {
 		delete(l.wrong, s.key)
 		l.override(s, s.in(c), values[name])
 	}
+}
+
+// readValue reads a setting's value from a file. The line break at its end, which editors put there, does not count.
+func readValue(file string) (string, error) {
+	data, err := read(file)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("the file %s %w", file, err)
+	case len(data) > maxFile:
+		return "", fmt.Errorf("the file %s is larger than %v", file, Size(maxFile))
+	}
+	text := strings.TrimRight(string(data), "\r\n")
+	if _, plain := plainText([]byte(text)); !plain {
+		return "", fmt.Errorf("the file %s is not plain UTF-8 text", file)
+	}
+	return text, nil
+}
+
+// ValueFiles are the files that variables in env, in the form of os.Environ, name for values of settings.
+func ValueFiles(env []string) []string {
+	var files []string
+	for _, s := range settings() {
+		for _, e := range env {
+			if file, ok := strings.CutPrefix(e, s.variable()+fileSuffix+"="); ok {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
+}
+
+// sameSection are the names that have the typed one's first two words.
+func sameSection(typed string, names []string) []string {
+	words := strings.SplitN(typed, "_", 3)
+	if len(words) < 3 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.HasPrefix(n, words[0]+"_"+words[1]+"_") })
 }
 
 // override gives a setting the value of its variable.

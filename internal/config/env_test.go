@@ -12,6 +12,9 @@ var others = map[string]string{
 	"node.name": "eu-1", "cluster.region": "eu", "cluster.advertise": "a.example.com:8444", "cluster.public_url": "https://a.example.com",
 	"cluster.core": "a:6222,b:6222,c:6222", "cluster.leaf_of": "a:7422,b:7422", "cluster.nats": "nats://a:4222,tls://b:4222",
 	"relay.prefetch": "show-*,vip?", "relay.push": "a:8444", "relay.regions": "eu,us", "relay.policies": `[{stream: "vip-*", regions: [eu]}]`,
+	"http.trusted_proxies": "10.0.0.0/8,2001:db8::1", "http.allowed_origins": "https://shop.example.com,https://*.example.com:8443",
+	"playback.open": "trailer-*", "acme.directory": "https://ca.example.com/acme", "callback.url": "https://shop.example.com/publish",
+	"tracing.endpoint":       "http://127.0.0.1:4318/v1/traces",
 	"routing.country_header": "CF-IPCountry", "routing.countries": "DE=eu,*=us", "routing.fallback": "eu,us",
 }
 
@@ -23,7 +26,7 @@ func other(t *testing.T, s setting) string {
 	}
 	switch s.typ {
 	case reflect.TypeFor[Word]():
-		return map[string]string{"log.level": "error", "log.format": "json"}[s.key]
+		return map[string]string{"log.level": "error", "log.format": "json", "callback.when_down": "known"}[s.key]
 	case reflect.TypeFor[Address]():
 		return "127.0.0.1:0"
 	case reflect.TypeFor[string]():
@@ -35,6 +38,12 @@ func other(t *testing.T, s setting) string {
 		return fmt.Sprint(!s.in(Default()).Bool())
 	case reflect.TypeFor[[]Key](), reflect.TypeFor[[]Token]():
 		return "show1=long-secret-of-16"
+	case reflect.TypeFor[[]Secret]():
+		return "name=long-secret-of-16"
+	case reflect.TypeFor[[]PlaybackKey]():
+		return "k1=long-secret-of-16"
+	case reflect.TypeFor[[]WebhookTarget]():
+		return "https://shop.example.com/=long-secret-of-16"
 	case reflect.TypeFor[[]Source]():
 		return "show1=rtsp://192.0.2.1/stream"
 	case reflect.TypeFor[[]ICEServer]():
@@ -82,6 +91,8 @@ func TestEveryVariable(t *testing.T) {
 		"cluster.core":             {"PUSHCART_CLUSTER_ADDRESS=:8444"},
 		"cluster.leaf_of":          {"PUSHCART_CLUSTER_ADDRESS=:8444"},
 		"cluster.nats":             {"PUSHCART_CLUSTER_ADDRESS=:8444"},
+		"callback.url":             {"PUSHCART_CALLBACK_SECRET=long-secret-of-16"},
+		"acme.domains":             {"PUSHCART_ACME_AGREE=true"},
 		"relay.push":               {"PUSHCART_CLUSTER_ADDRESS=:8444", "PUSHCART_CLUSTER_CORE=a:6222"},
 	}
 	for _, s := range settings() {
@@ -149,7 +160,7 @@ func TestEnvironmentLists(t *testing.T) {
 	if want := []string{"a.example.com", "*.b.example.com"}; !reflect.DeepEqual(c.Cards.Hosts, want) {
 		t.Errorf("hosts are %q", c.Cards.Hosts)
 	}
-	if want := []Token{{"show1", "long=secret=of=16"}, {"*", "other-secret-of-16"}}; !reflect.DeepEqual(c.Studio.Tokens, want) {
+	if want := []Token{{Stream: "show1", Token: "long=secret=of=16"}, {Stream: "*", Token: "other-secret-of-16"}}; !reflect.DeepEqual(c.Studio.Tokens, want) {
 		t.Errorf("tokens are %v", c.TokenEntries())
 	}
 	if e := c.TokenEntries(); len(e) != 2 || e[0].Stream != "show1" || e[0].Key != "long=secret=of=16" {
@@ -194,7 +205,7 @@ func TestEnvironmentMistakes(t *testing.T) {
 		{"token", "PUSHCART_STUDIO_TOKENS=a=b", "PUSHCART_STUDIO_TOKENS: [1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"host", "PUSHCART_CARDS_HOSTS=a.example.com,http://b.example.com", `PUSHCART_CARDS_HOSTS: [2]: "http://b.example.com" cannot be used: ` +
 			`it is more than a host: write only the name, like "shop.example.com", without "https://", port and path`},
-		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby"},
+		{"list item", "PUSHCART_PUBLISH_KEYS=[a]", "PUSHCART_PUBLISH_KEYS: [1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby, max_bitrate, max_duration"},
 
 		{"Kubernetes host", "PUSHCART_SERVICE_HOST=10.0.0.1", ""},
 		{"Kubernetes port", "PUSHCART_SERVICE_PORT_RTMP=1935", ""},

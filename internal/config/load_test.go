@@ -37,7 +37,7 @@ func TestMistakes(t *testing.T) {
 		{"windows line ends", "\ufefflog:\r\n  level: debug\r\nhls:\r\n  dvr: 2m\r\n", ""},
 		{"flow style", `{log: {level: "debug"}, hls: {dvr: 2m}}`, ""},
 
-		{"unknown section", "viewers: 1\n", "f:1:1: viewers: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
+		{"unknown section", "viewers: 1\n", "f:1:1: viewers: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, acme, admin, publish, callback, jwt, playback, hls, ladder, cards, studio, node, cluster, relay, routing, drain, upgrade, webhooks, tracing, data"},
 		{"mistyped section", "htpp: {}\n", `f:1:1: htpp: is not a setting; did you mean "http"?`},
 		{"setting without its section", "part_duration: 1s\n", "f:1:1: part_duration: is not a setting; did you mean hls.part_duration?"},
 		{"mistyped key", "hls:\n  part-duraton: 200ms\n", `f:2:3: hls.part-duraton: is not a setting; did you mean "part_duration"?`},
@@ -45,11 +45,11 @@ func TestMistakes(t *testing.T) {
 		{"key of none", "tls:\n  x: 1\n", "f:2:3: tls.x: is not a setting; tls has certificate, key"},
 		{"key twice", "log:\n  level: info\n  format: text\n  level: debug\n", "f:4:3: log.level: is given twice, the first time in line 2"},
 		{"section twice", "log:\n  level: info\nhls: {}\nlog: {}\n", "f:4:1: log: is given twice, the first time in line 1"},
-		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
+		{"number as key", "1: 2\n", "f:1:1: 1: is not a section; there are log, rtmp, rtsp, srt, whip, pull, http, tls, acme, admin, publish, callback, jwt, playback, hls, ladder, cards, studio, node, cluster, relay, routing, drain, upgrade, webhooks, tracing, data"},
 
 		{"value for section", "tls: on\n", "f:1:6: tls: is a plain value, but must be a mapping with the keys certificate, key"},
 		{"list for section", "tls:\n  - a\n", "f:2:3: tls: is a list, but must be a mapping with the keys certificate, key"},
-		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, rtsp, srt, whip, pull, http, tls, admin, publish, hls, ladder, cards, studio, node, cluster, relay, routing, data"},
+		{"list for file", "- a\n", "f:1:1: is a list, but must be a mapping with the keys log, rtmp, rtsp, srt, whip, pull, http, tls, acme, admin, publish, callback, jwt, playback, hls, ladder, cards, studio, node, cluster, relay, routing, drain, upgrade, webhooks, tracing, data"},
 		{"mapping for value", "hls:\n  dvr:\n    a: 1\n", `f:3:5: hls.dvr: is a mapping, but must be a duration such as "200ms" or "2s"`},
 		{"list for value", "rtmp: {max_bitrate: [1]}\n", `f:1:21: rtmp.max_bitrate: is a list, but must be a bit rate such as "800kbps" or "60Mbps"`},
 		{"nothing for duration", "hls:\n  dvr:\n", `f:2:3: hls.dvr: is empty, but must be a duration such as "200ms" or "2s"`},
@@ -90,15 +90,15 @@ func TestMistakes(t *testing.T) {
 		{"no rule on a wrong value", "hls:\n  dvr: 5\n  max_segment_duration: 60s\n", "f:2:8: hls.dvr: 5 has no unit: write 5ms or 5s"},
 		{"certificate alone", "tls:\n  certificate: a.pem\n", "f:2:16: tls.certificate: tls.certificate and tls.key come together, or not at all"},
 		{"key alone", "tls:\n  key: a.pem\n", "f:2:8: tls.key: tls.certificate and tls.key come together, or not at all"},
-		{"rtmps without certificate", "rtmp:\n  tls_address: \":1936\"\n", "f:2:16: rtmp.tls_address: rtmp.tls_address needs a certificate: set tls.certificate and tls.key"},
-		{"https without certificate", "http:\n  tls_address: \":8443\"\n", "f:2:16: http.tls_address: http.tls_address needs a certificate: set tls.certificate and tls.key"},
+		{"rtmps without certificate", "rtmp:\n  tls_address: \":1936\"\n", "f:2:16: rtmp.tls_address: rtmp.tls_address needs a certificate: set tls.certificate and tls.key, or acme.domains"},
+		{"https without certificate", "http:\n  tls_address: \":8443\"\n", "f:2:16: http.tls_address: http.tls_address needs a certificate: set tls.certificate and tls.key, or acme.domains"},
 		{"rtmps with certificate", "rtmp:\n  tls_address: \":1936\"\ntls: {certificate: a, key: b}\n", ""},
 		{"same port", "http:\n  address: \":1935\"\n", `f:2:12: http.address: rtmp.address (":1935") and http.address (":1935") would listen on the same port`},
 		{"same port on one address", "http:\n  address: \":9090\"\n", `f:2:12: http.address: http.address (":9090") and admin.address ("127.0.0.1:9090") would listen on the same port`},
 		{"same port on two addresses", "http:\n  address: \"10.0.0.1:9090\"\n", ""},
 		{"any free port", "http: {address: \":0\"}\nadmin: {address: \":0\"}\nrtmp: {address: \"[::]:0\"}\n", ""},
 
-		{"rtsps without certificate", "rtsp:\n  tls_address: \":8322\"\n", "f:2:16: rtsp.tls_address: rtsp.tls_address needs a certificate: set tls.certificate and tls.key"},
+		{"rtsps without certificate", "rtsp:\n  tls_address: \":8322\"\n", "f:2:16: rtsp.tls_address: rtsp.tls_address needs a certificate: set tls.certificate and tls.key, or acme.domains"},
 		{"odd port of RTP", "rtsp:\n  udp_address: \":8001\"\n", "f:2:16: rtsp.udp_address: has the odd port 8001: RTP wants an even one, and RTCP takes the next"},
 		{"port of RTCP", "srt:\n  address: \":8001\"\n", `f:2:12: srt.address: rtsp.udp_address (":8001") and srt.address (":8001") would listen on the same port`},
 		{"UDP beside TCP", "srt:\n  address: \":1935\"\n", ""},
@@ -119,7 +119,7 @@ func TestMistakes(t *testing.T) {
 		{"name of a language", "publish:\n  languages: [{stream: \"*\", track: 1, language: es, name: \"a\\\"b\"}]\n", `f:2:59: publish.languages[1].name: "a\"b" cannot be used: at most 64 bytes, no quotation marks and no control characters`},
 
 		{"keys not a list", "publish:\n  keys: {show: longsecret}\n", "f:2:9: publish.keys: is a mapping, but must be a list, [] for none"},
-		{"key not a mapping", "publish:\n  keys:\n    - longsecret\n", "f:3:7: publish.keys[1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby"},
+		{"key not a mapping", "publish:\n  keys:\n    - longsecret\n", "f:3:7: publish.keys[1]: is a plain value, but must be a mapping with the keys stream, key, ladder, standby, max_bitrate, max_duration"},
 		{"key without stream", "publish:\n  keys:\n    - key: longsecret\n", "f:3:7: publish.keys[1].stream: is missing"},
 		{"stream without key", "publish:\n  keys:\n    - {stream: a, key: longsecret}\n    - {stream: b}\n", "f:4:7: publish.keys[2].key: is missing"},
 		{"empty key", "publish:\n  keys:\n    - stream: a\n      key: \"\"\n", "f:4:12: publish.keys[1].key: cannot be used: it is empty"},
@@ -133,7 +133,7 @@ func TestMistakes(t *testing.T) {
 
 		{"token without stream", "studio:\n  tokens:\n    - token: longsecret-of-16\n", "f:3:7: studio.tokens[1].stream: is missing"},
 		{"token as key", "studio:\n  tokens:\n    - {stream: a, key: longsecret}\n", "f:3:7: studio.tokens[1].token: is missing\n" +
-			"f:3:19: studio.tokens[1].key: is not a setting; studio.tokens[1] has stream, token"},
+			"f:3:19: studio.tokens[1].key: is not a setting; studio.tokens[1] has stream, token, role"},
 		{"short token", "studio:\n  tokens:\n    - {stream: a, token: 1234567}\n", "f:3:26: studio.tokens[1].token: cannot be used: it is shorter than 16 characters; a good one: openssl rand -hex 16"},
 		{"same token twice", "studio:\n  tokens:\n    - {stream: a, token: longsecret-of-16}\n    - {stream: a, token: longsecret-of-16}\n",
 			"f:4:26: studio.tokens[2].token: cannot be used: entry 1 has the same secret for the same stream"},
@@ -249,7 +249,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 	c := Default()
 	c.Publish.Keys = []Key{{Stream: "a", Key: secret}}
-	c.Studio.Tokens = []Token{{"a", secret}}
+	c.Studio.Tokens = []Token{{Stream: "a", Token: secret}}
 	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprint(Diff(Default(), c))} {
 		if strings.Contains(s, "very-secret") {
 			t.Errorf("a printed configuration shows its secret: %s", s)

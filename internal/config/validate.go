@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,13 +48,13 @@ var rules = []rule{
 	{[]string{"tls.certificate", "tls.key"}, func(c *Config) string {
 		return unless((c.TLS.Certificate == "") == (c.TLS.Key == ""), "tls.certificate and tls.key come together, or not at all")
 	}},
-	{[]string{"rtmp.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
+	{[]string{"rtmp.tls_address", "tls.certificate", "tls.key", "acme.domains"}, func(c *Config) string {
 		return needCertificate(c, "rtmp.tls_address", c.RTMP.TLSAddress)
 	}},
-	{[]string{"http.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
+	{[]string{"http.tls_address", "tls.certificate", "tls.key", "acme.domains"}, func(c *Config) string {
 		return needCertificate(c, "http.tls_address", c.HTTP.TLSAddress)
 	}},
-	{[]string{"rtsp.tls_address", "tls.certificate", "tls.key"}, func(c *Config) string {
+	{[]string{"rtsp.tls_address", "tls.certificate", "tls.key", "acme.domains"}, func(c *Config) string {
 		return needCertificate(c, "rtsp.tls_address", c.RTSP.TLSAddress)
 	}},
 	{[]string{"rtsp.udp_address"}, func(c *Config) string {
@@ -106,12 +107,13 @@ func unless(ok bool, format string, args ...any) string {
 }
 
 func needCertificate(c *Config, key string, a Address) string {
-	return unless(a == "" || c.TLS.Certificate != "" || c.TLS.Key != "", "%s needs a certificate: set tls.certificate and tls.key", key)
+	return unless(a == "" || c.TLS.Certificate != "" || c.TLS.Key != "" || len(c.ACME.Domains) > 0,
+		"%s needs a certificate: set tls.certificate and tls.key, or acme.domains", key)
 }
 
 // validate checks the rules on what was loaded.
 func (l *loader) validate(c *Config) {
-	for _, r := range rules {
+	for _, r := range slices.Concat(rules, operatorRules) {
 		l.hold(r, c)
 	}
 	l.validateSecrets("publish.keys", "key", c.AuthEntries())
@@ -124,6 +126,7 @@ func (l *loader) validate(c *Config) {
 	l.validateSources(c)
 	l.validateLadders(c)
 	l.validateCluster(c)
+	l.validateOperator(c)
 }
 
 // hold checks one rule, unless one of its keys is known to be wrong.
@@ -167,7 +170,11 @@ const leastToken = 16
 // validateTokens wants operator tokens long.
 func (l *loader) validateTokens(c *Config) {
 	for i, t := range c.Studio.Tokens {
-		key := fmt.Sprintf("studio.tokens[%d].token", i+1)
+		item := fmt.Sprintf("studio.tokens[%d]", i+1)
+		if t.Role == "admin" && t.Stream != auth.AnyStream {
+			l.complain(item+".role", "is admin, which tokens for all streams can be only: write stream: \"*\", or role: producer")
+		}
+		key := item + ".token"
 		if n := len(t.Token); n > 0 && n < leastToken && !l.wrong[key] {
 			l.mistake(l.places[key], key, "cannot be used: it is shorter than %d characters; a good one: openssl rand -hex 16", leastToken)
 		}
@@ -194,6 +201,9 @@ func (l *loader) validateAddresses(c *Config) {
 		{"rtmp.address", c.RTMP.Address}, {"rtmp.tls_address", c.RTMP.TLSAddress},
 		{"rtsp.address", c.RTSP.Address}, {"rtsp.tls_address", c.RTSP.TLSAddress}, {"whip.tcp_address", c.WHIP.TCPAddress},
 		{"http.address", c.HTTP.Address}, {"http.tls_address", c.HTTP.TLSAddress}, {"admin.address", c.Admin.Address},
+	}
+	if len(c.ACME.Domains) > 0 {
+		tcp = append(tcp, listener{"acme.http_address", c.ACME.HTTPAddress})
 	}
 	if c.Clustered() {
 		tcp = append(tcp, listener{"cluster.address", c.Cluster.Address})

@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,8 @@ const PollInterval = 2 * time.Second
 
 // WatchOptions sets a Watcher up.
 type WatchOptions struct {
-	// File to watch; "" watches none, and only Hangup has an effect.
+	// File to watch; "" is none. The files that Env names for values of settings are watched as well; with none at all only
+	// Hangup has an effect.
 	File string
 	// Env as for Load; it is the same for as long as the process runs.
 	Env []string
@@ -27,7 +29,8 @@ type WatchOptions struct {
 // Watcher reads the configuration again when it is told to and when its file changes: written in place, replaced by
 // renaming another over it, or reached through a symbolic link that was changed, as Kubernetes does it.
 type Watcher struct {
-	opt WatchOptions
+	opt   WatchOptions
+	files []string
 	// read is what the file was like when it was last read; seen, at the last look.
 	read, seen stamp
 }
@@ -35,8 +38,9 @@ type Watcher struct {
 // NewWatcher makes a watcher that knows the file as it is now. Make it before the first Load, so that no change in
 // between goes unseen.
 func NewWatcher(opt WatchOptions) *Watcher {
-	s := stampOf(opt.File)
-	return &Watcher{opt: opt, read: s, seen: s}
+	files := append([]string{opt.File}, ValueFiles(opt.Env)...)
+	s := stampOf(files)
+	return &Watcher{opt: opt, files: files, read: s, seen: s}
 }
 
 // Run watches until ctx ends.
@@ -46,7 +50,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-w.opt.Hangup:
-			w.load(stampOf(w.opt.File))
+			w.load(stampOf(w.files))
 		case <-w.opt.Tick:
 			w.look()
 		}
@@ -56,7 +60,7 @@ func (w *Watcher) Run(ctx context.Context) {
 // look loads the file if it has changed and is the same as at the last look: one that still changes is still being
 // written, and half a file may be a valid one.
 func (w *Watcher) look() {
-	now := stampOf(w.opt.File)
+	now := stampOf(w.files)
 	if !now.same(w.read) && now.same(w.seen) {
 		w.load(now)
 	}
@@ -68,23 +72,27 @@ func (w *Watcher) load(now stamp) {
 	w.opt.Loaded(Load(w.opt.File, w.opt.Env))
 }
 
-// stamp is by what a change of a file is recognised: which file it is, its size and its time. Info is nil for none.
-type stamp struct{ info os.FileInfo }
+// stamp is by what a change of files is recognised: which file each is, its size and its time. An item is nil for none.
+type stamp []os.FileInfo
 
-func stampOf(file string) stamp {
-	if file == "" {
-		return stamp{}
+func stampOf(files []string) stamp {
+	s := make(stamp, len(files))
+	for i, file := range files {
+		if file == "" {
+			continue
+		}
+		if info, err := os.Stat(file); err == nil {
+			s[i] = info
+		}
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return stamp{}
-	}
-	return stamp{info}
+	return s
 }
 
 func (s stamp) same(o stamp) bool {
-	if s.info == nil || o.info == nil {
-		return s.info == nil && o.info == nil
-	}
-	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
+	return slices.EqualFunc(s, o, func(a, b os.FileInfo) bool {
+		if a == nil || b == nil {
+			return a == nil && b == nil
+		}
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
 }

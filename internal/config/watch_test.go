@@ -23,11 +23,16 @@ type watched struct {
 
 // watching runs test with a watcher of file beside it.
 func watching(t *testing.T, file string, test func(t *testing.T, w *watched)) {
+	watchingEnv(t, file, nil, test)
+}
+
+// watchingEnv is watching with an environment.
+func watchingEnv(t *testing.T, file string, env []string, test func(t *testing.T, w *watched)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watched{hangup: make(chan os.Signal, 1)}
 		poll := time.NewTicker(PollInterval)
 		defer poll.Stop()
-		watcher := NewWatcher(WatchOptions{File: file, Hangup: w.hangup, Tick: poll.C, Loaded: func(c *Config, err error) {
+		watcher := NewWatcher(WatchOptions{File: file, Env: env, Hangup: w.hangup, Tick: poll.C, Loaded: func(c *Config, err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if err != nil {
