@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds the container image with docker, buildah or podman, the first of them that works here. Arguments go to the tool:
+# Builds the container images with docker, buildah or podman, the first of them that works here: NAME with ffmpeg, and NAME with
+# -lean behind its tag without. Arguments go to the tool:
 #
 #   scripts/image.sh --build-arg BASE_IMAGE=registry.example/debian:bookworm-slim
 #
-# IMAGE is the image's name (pushcart), VERSION its version (from git), TOOL chooses the tool.
+# IMAGE is the image's name (pushcart), VERSION its version (from git), TOOL chooses the tool, ONLY=lean or ONLY=full builds one of the
+# two. The time in them is that of the commit, so that the same sources, and for the full image the same packages, give the same image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,6 +40,21 @@ commit=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
 # A tag may not have the + of a version's build part.
 tag=${version//+/-}
 
-"${build[@]}" --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" \
-  -t "$image:$tag" -t "$image:latest" -f Dockerfile "$@" .
-echo "image: $image:$tag and $image:latest are built. Try: ${tool/buildah/podman} run --rm -p 1935:1935 -p 8080:8080 $image"
+time=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+# Each has its own way to say what time it is.
+case $tool in
+  docker) build+=(--build-arg "SOURCE_DATE_EPOCH=$time") ;;
+  *) build+=(--timestamp "$time") ;;
+esac
+
+make_image() { # target, suffix of the tags, further arguments
+  local target=$1 suffix=$2
+  shift 2
+  "${build[@]}" --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" ${target:+--target "$target"} \
+    -t "$image:$tag$suffix" -t "$image:latest$suffix" -f Dockerfile "$@" .
+  echo "image: $image:$tag$suffix and $image:latest$suffix are built."
+}
+
+[ "${ONLY:-}" = full ] || make_image lean -lean "$@"
+[ "${ONLY:-}" = lean ] || make_image "" "" "$@"
+echo "Try: ${tool/buildah/podman} run --rm -p 1935:1935 -p 8080:8080 $image"
