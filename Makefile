@@ -3,16 +3,16 @@ SHELL := /bin/bash
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SITE := overlay/web/dist/site/watch.html
 SITE_SOURCES := $(shell find overlay/web/src overlay/web/sdk overlay/web/*.html overlay/web/*.json overlay/web/*.ts -type f 2>/dev/null)
 
-.PHONY: demo test build web check unit browser bench image clean deps-demo deps-test fuzz
+.PHONY: demo test build web check vuln unit browser bench sbom reproduce image clean deps-demo deps-test fuzz
 
 demo: deps-demo build ## start a node, publish a test stream to it, print the page's address
 	@scripts/demo.sh
 
-test: deps-test build check unit browser ## everything that a change must pass
+test: deps-test build check vuln unit browser ## everything that a change must pass
 	@echo "all tests passed"
 
 deps-demo:
@@ -21,7 +21,7 @@ deps-demo:
 deps-test:
 	@scripts/install.sh ffmpeg fonts-dejavu-core chromium srt-tools gstreamer1.0-tools gstreamer1.0-plugins-base \
 	  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp \
-	  nginx varnish
+	  nginx varnish prometheus
 
 web: $(SITE)
 
@@ -34,12 +34,15 @@ $(SITE): overlay/web/node_modules/.installed $(SITE_SOURCES)
 	@touch $@
 
 build: web ## bin/pushcart
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pushcart ./cmd/pushcart
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/pushcart ./cmd/pushcart
 
 check: ## formatting and static analysis
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+vuln: ## known vulnerabilities in what the program calls
+	@scripts/vuln.sh
 
 unit: ## unit, conformance and real-client tests, with the race detector
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /internal/e2e)
@@ -48,13 +51,19 @@ unit: ## unit, conformance and real-client tests, with the race detector
 browser: build ## the watch page in Chromium
 	cd overlay/web && npm test
 
+sbom: build ## bin/pushcart.cdx.json, what the program is made of
+	$(GO) run ./internal/sbom -program bin/pushcart -npm overlay/web/package-lock.json > bin/pushcart.cdx.json
+
+reproduce: ## builds the last commit twice, in two places, and compares
+	@scripts/reproduce.sh
+
 bench: build ## the table of end-to-end figures
 	$(GO) run ./internal/bench
 
 fuzz: ## each fuzz test for half a minute
 	@scripts/fuzz.sh
 
-image: ## container image, with whichever tool is there
+image: ## both container images, with whichever tool is there
 	@scripts/image.sh
 
 clean:

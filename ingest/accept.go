@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 )
 
@@ -9,4 +10,18 @@ import (
 func Temporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
+}
+
+// ListenUDP opens a UDP socket by a function such as net.ListenPacket. It fails when that opens something else.
+func ListenUDP(open func(network, address string) (net.PacketConn, error), address string) (*net.UDPConn, error) {
+	pc, err := open("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := pc.(*net.UDPConn)
+	if !ok {
+		pc.Close()
+		return nil, fmt.Errorf("a socket of the kind %T was opened on %s, and not one for UDP", pc, address)
+	}
+	return conn, nil
 }

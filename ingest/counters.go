@@ -9,7 +9,7 @@ import (
 // reasons are all of them.
 var reasons = []Reason{ReasonBadKey, ReasonNoKeys, ReasonBadName, ReasonNameTaken, ReasonTakenOver, ReasonUnsupportedCodec,
 	ReasonNoKeyframe, ReasonNoCodecData, ReasonBadMedia, ReasonProtocol, ReasonLimit, ReasonIdle, ReasonShutdown,
-	ReasonElsewhere, ReasonStandby, ReasonCluster}
+	ReasonElsewhere, ReasonStandby, ReasonCluster, ReasonAuthority}
 
 // reasonOther stands for reasons that are not listed.
 const reasonOther Reason = "other"

@@ -29,6 +29,13 @@ type Request struct {
 	// Kick is called at most once, from any goroutine, when the session must end because of something that happened
 	// elsewhere: a takeover, a shutdown. It must not block and must not call back into the session.
 	Kick func(*Refusal)
+	// Reconnect is called at most once, from any goroutine, when the publisher should leave and come back, as Drain says. It must not
+	// block and must not call back into the session. Nil is a publisher that cannot be asked.
+	Reconnect func(Drain)
+	// Conn is a short identifier of the connection, the "conn" of all log lines about it; "" is none.
+	Conn string
+	// Context ends when the client goes; nil never ends. It ends the wait for whoever decides whether the publisher may publish.
+	Context context.Context
 }
 
 // Refusal is why a publisher is not, or no longer, served.
@@ -37,6 +44,8 @@ type Refusal struct {
 	Reason Reason
 	// Message is a sentence for the host that says what to do.
 	Message string
+
+	stream string // that it is about, for the log; "" while that is not known
 }
 
 // Error implements error.
@@ -71,11 +80,14 @@ const (
 	ReasonStandby Reason = "standby"
 	// ReasonCluster: it cannot be told whether another node has the stream.
 	ReasonCluster Reason = "cluster_unreachable"
+	// ReasonAuthority: it cannot be told whether the publisher may publish, because whoever decides that does not answer.
+	ReasonAuthority Reason = "authority_unreachable"
 )
 
 // Entry is what a protocol needs of the door: implemented by *Door.
 type Entry interface {
-	// Open authorises the request and claims the stream. Its error is a *Refusal.
+	// Open authorises the request and claims the stream. It may take seconds, and is for the publisher's own goroutine. Its error is a
+	// *Refusal.
 	Open(Request) (Publication, error)
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -125,7 +125,7 @@ func TestHugeAudio(t *testing.T) {
 		Attach:          func(*stream.Stream) []stream.Consumer { return []stream.Consumer{seen} },
 	})
 	door := NewDoor(Options{
-		Hub: hub, Keys: &auth.Store{}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Hub: hub, Authority: authority.New(authority.Options{}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 		Settings: func() Settings { return Settings{KeyframeTimeout: time.Second} },
 	})
 	p, err := door.Open(Request{Protocol: "rtmp", Remote: netip.MustParseAddrPort("127.0.0.1:5"), Stream: "show"})

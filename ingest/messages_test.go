@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -417,7 +418,7 @@ func openDoor(t *testing.T, w *witness, entries ...auth.Entry) Publication {
 	store := &auth.Store{}
 	store.Store(keys)
 	door := NewDoor(Options{
-		Hub: hub, Keys: store, Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Hub: hub, Authority: authority.New(authority.Options{Keys: store}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 		Settings: func() Settings { return Settings{KeyframeTimeout: time.Second} },
 	})
 	p, err := door.Open(Request{Protocol: "rtmp", Remote: netip.MustParseAddrPort("127.0.0.1:5"), Stream: "show", Key: "secret-of-the-show"})
@@ -510,7 +511,7 @@ func BenchmarkFramesThroughTheDoor(b *testing.B) {
 	})
 	defer hub.Close()
 	door := NewDoor(Options{
-		Hub: hub, Keys: &auth.Store{}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Hub: hub, Authority: authority.New(authority.Options{}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 		Settings: func() Settings { return Settings{KeyframeTimeout: time.Second} },
 	})
 	p, err := door.Open(Request{Protocol: "rtmp", Remote: netip.MustParseAddrPort("127.0.0.1:5"), Stream: "show"})

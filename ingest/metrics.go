@@ -10,6 +10,7 @@ type Metrics struct {
 	drops    *prometheus.CounterVec
 	waiting  prometheus.Gauge
 	promoted prometheus.Counter
+	drainMetrics
 }
 
 // NewMetrics makes the door's metrics and registers them.
@@ -18,7 +19,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pushcart_ingest_sessions_total", Help: "Publishers let in, by protocol."}, []string{"protocol"}),
 		active: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pushcart_ingest_sessions", Help: "Publishers that are connected, by protocol."}, []string{"protocol"}),
+			Name: "pushcart_ingest_publishers", Help: "Publishers that are connected, by protocol."}, []string{"protocol"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pushcart_ingest_refusals_total", Help: "Publishers refused or sent away, by protocol and reason."}, []string{"protocol", "reason"}),
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,6 +29,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		promoted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pushcart_ingest_standby_takeovers_total", Help: "Times that a publisher that stood by went on with the stream."}),
 	}
+	m.drainMetrics = newDrainMetrics(reg)
 	reg.MustRegister(m.sessions, m.active, m.refusals, m.drops, m.waiting, m.promoted)
 	return m
 }

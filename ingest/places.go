@@ -1,6 +1,10 @@
 package ingest
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"pushcart/internal/auth"
+)
 
 // Places counts the connections that are open, in all and by network. The zero value has none. Whoever holds it guards it.
 type Places struct {
@@ -48,12 +52,4 @@ func (p *Places) Open() int { return p.open }
 
 // Network is by what peers are told apart where their number is limited: the address, and of IPv6 the network of 64 bits, since
 // one host may have all of it.
-func Network(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}
+func Network(a netip.Addr) netip.Addr { return auth.Network(a) }

@@ -17,7 +17,7 @@ type seats struct {
 
 // take gives a standby its seat, and sends away who had it. When it returns that one claims the stream no more.
 func (l *seats) take(s *standby) {
-	at := seat{s.who.name, s.who.credential}
+	at := seat{s.who.Name, string(s.who.Credential)}
 	l.mu.Lock()
 	former := l.taken[at]
 	l.taken[at] = s
@@ -31,7 +31,7 @@ func (l *seats) take(s *standby) {
 
 // leave gives a seat up.
 func (l *seats) leave(s *standby) {
-	at := seat{s.who.name, s.who.credential}
+	at := seat{s.who.Name, string(s.who.Credential)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.taken[at] == s {

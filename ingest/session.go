@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pushcart/internal/auth"
 	"pushcart/internal/stream"
 )
 
@@ -18,15 +17,21 @@ import (
 type Settings struct {
 	// KeyframeTimeout is how long a publisher may send video without a key frame.
 	KeyframeTimeout time.Duration
+	// MaxStreams is how many streams there may be at once; 0 is no limit. Who goes on with one that is there is never refused by it.
+	MaxStreams int
+	// MaxDuration is how long a show may last, from its first publisher on this node, reconnects included; 0 is no limit. Sources that the
+	// node fetches may go on for ever.
+	MaxDuration time.Duration
 }
 
 // Options sets a door up.
 type Options struct {
-	Hub      *stream.Hub
-	Keys     *auth.Store
-	Settings func() Settings
-	Metrics  *Metrics
-	Log      *slog.Logger
+	Hub *stream.Hub
+	// Authority decides who may publish.
+	Authority Authority
+	Settings  func() Settings
+	Metrics   *Metrics
+	Log       *slog.Logger
 	// Deliverable tells whether viewers can get a codec; nil is all of them.
 	Deliverable func(stream.Codec) bool
 	// Label gives the configured language and name of an audio track of a stream, "" for what the publisher's word stands; nil
@@ -43,6 +48,8 @@ type Options struct {
 	// Node is the name of this node in its cluster. A source that several nodes fetch is then the publisher of one of them, and
 	// the others have the name refused for as long as that goes well. "" is a node without a cluster.
 	Node string
+	// Journey follows a publisher that knocks, for traces; nil, or a nil journey, follows nobody.
+	Journey func(Request) Journey
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -51,6 +58,8 @@ type Options struct {
 type Door struct {
 	opt      Options
 	standbys seats
+	book     book
+	rests    rests
 }
 
 // NewDoor makes a door.
@@ -67,62 +76,59 @@ func NewDoor(opt Options) *Door {
 	return &Door{opt: opt, standbys: seats{taken: map[seat]*standby{}}}
 }
 
-// pulled begins the credential of streams that the node fetches: a source takes its own stream over, and nobody else's.
-const pulled = "pulled:"
-
-// loopback is the credential of publishers on this host while no key is configured.
-const loopback = "loopback"
-
 // Open implements Entry.
 func (d *Door) Open(req Request) (Publication, error) {
-	p, err := d.open(req)
+	p, err := d.receive(req)
 	if err != nil {
 		d.opt.Metrics.refused(req.Protocol, err.Reason)
-		d.opt.Log.Warn("publisher refused", "protocol", req.Protocol, "remote", req.Remote, "stream", d.printable(req),
+		d.logOf(req).Warn("publisher refused", "protocol", req.Protocol, "remote", req.Remote, "stream", d.printable(req, err),
 			"reason", string(err.Reason), "message", err.Message)
 		return nil, err
 	}
 	return p, nil
 }
 
-// printable hides what may be a bare secret.
-func (d *Door) printable(req Request) string {
-	if req.Pulled || d.opt.Hub.Get(req.Stream) != nil || d.opt.Keys.Load().Empty() {
-		return req.Stream
-	}
-	return "(withheld)"
-}
-
-func (d *Door) open(req Request) (Publication, *Refusal) {
-	who, refusal := d.authorise(req)
+func (d *Door) open(req Request) (_ Publication, refusal *Refusal) {
+	journey := d.journey(req)
+	defer func() {
+		if refusal != nil {
+			journey.Ended(string(refusal.Reason))
+		}
+	}()
+	ctx := d.context(req)
+	who, refusal := d.authorise(ctx, req, false)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if who.standby {
+	defer func() {
+		if refusal != nil {
+			refusal.stream = who.Name
+		}
+	}()
+	journey.Authorised(who.Name)
+	who.journey = journey
+	if refusal := d.over(who, d.publisher(req, who), true); refusal != nil {
+		return nil, refusal
+	}
+	if who.Standby {
 		s, refusal := d.stand(req, who)
 		if refusal != nil {
 			return nil, refusal
 		}
 		return s, nil
 	}
-	p, err := d.enter(context.Background(), req, who, func(_ *publication, cause error) {
+	p, err := d.enter(ctx, req, who, func(_ *publication, cause error) {
 		if req.Kick != nil {
 			req.Kick(gone(cause))
 		}
 	})
 	if err != nil {
-		return nil, d.refusal(who.name, err)
+		return nil, d.refusal(who.Name, err)
 	}
+	p.left = held(who.Grant)
 	p.log.Info("publisher arrived", "agent", req.Agent, "era", p.time.era)
 	d.opt.Metrics.opened(req.Protocol)
 	return p, nil
-}
-
-// guest is who asks to be let in, once that is known.
-type guest struct {
-	name       string // of the stream
-	credential string
-	standby    bool
 }
 
 // claimTime is how long a claim may take.
@@ -131,19 +137,21 @@ const claimTime = 3 * time.Second
 // enter claims the stream and opens a publication on it. Its errors are those of the hub and of Options.Claim.
 func (d *Door) enter(ctx context.Context, req Request, who guest, kick func(*publication, error)) (*publication, error) {
 	p := d.publication(req, who)
-	publisher := stream.Publisher{
-		Credential: who.credential, Ladder: d.opt.Keys.Load().Ladder(who.name, auth.Credential(who.credential)), Standby: who.standby,
-		Protocol: req.Protocol, Remote: req.Remote.String(), Agent: req.Agent, Kick: func(cause error) { kick(p, cause) },
+	if who.journey != nil {
+		p.journey = who.journey
+		ctx = p.journey.Context(ctx)
 	}
+	publisher := d.publisher(req, who)
+	publisher.Kick = func(cause error) { kick(p, cause) }
 	release := func() {}
 	if d.opt.Claim != nil {
 		// What this node refuses by itself is not worth a claim, which would have to be given up again.
-		if err := d.opt.Hub.Check(who.name, publisher); err != nil {
+		if err := d.opt.Hub.Check(who.Name, publisher); err != nil {
 			return nil, err
 		}
 		within, cancel := context.WithTimeout(ctx, claimTime)
 		defer cancel()
-		giveUp, err := d.opt.Claim(within, who.name, who.credential, who.standby)
+		giveUp, err := d.opt.Claim(within, who.Name, string(who.Credential), who.Standby)
 		if err != nil {
 			return nil, err
 		}
@@ -151,27 +159,29 @@ func (d *Door) enter(ctx context.Context, req Request, who guest, kick func(*pub
 			release = giveUp
 		}
 	}
-	if err := ctx.Err(); err != nil { // a standby that went while it was promoted
+	if err := ctx.Err(); err != nil { // the publisher went meanwhile
 		release()
 		return nil, err
 	}
-	s, err := d.opt.Hub.Publish(who.name, publisher)
+	s, err := d.opt.Hub.Publish(who.Name, publisher)
 	if err != nil {
 		release()
 		return nil, err
 	}
-	p.session = s
+	p.session, p.began = s, s.Began()
 	era, end := s.Start()
 	p.time = newTimeline(era, end, s.NextEra)
 	p.messages = newBinder(p.time, s.WriteData)
+	p.journey.Claimed(era)
 	return p, nil
 }
 
 // publication makes one that has no session yet.
 func (d *Door) publication(req Request, who guest) *publication {
 	return &publication{
-		door: d, name: who.name, protocol: req.Protocol, trusted: who.credential != loopback, videos: map[int]*videoGate{},
-		log: d.opt.Log.With("stream", who.name, "protocol", req.Protocol, "remote", req.Remote),
+		door: d, who: who, name: who.Name, protocol: req.Protocol, trusted: !who.Anonymous, videos: map[int]*videoGate{}, journey: unfollowed{},
+		meter: newMeter(who.MaxBitrate), left: func() {},
+		log: d.logOf(req).With("stream", who.Name, "protocol", req.Protocol, "remote", req.Remote),
 	}
 }
 
@@ -187,8 +197,12 @@ func (d *Door) refusal(name string, err error) *Refusal {
 	case errors.As(err, &taken):
 		return Refuse(ReasonNameTaken, "The stream %q is kept for the publisher that just left. Use its key, or try again in %d seconds.",
 			name, max(1, int(taken.Until.Sub(d.opt.Now()).Seconds()+0.999)))
+	case errors.Is(err, stream.ErrFull):
+		return Refuse(ReasonLimit, "This server has as many streams as it may have. Try again when another one has ended, or ask its operator for more: publish.max_streams.")
 	case errors.Is(err, stream.ErrClosed), errors.Is(err, stream.ErrSuperseded):
 		return gone(err)
+	case errors.Is(err, context.Canceled):
+		return Refuse(ReasonIdle, "The connection ended before the stream %q was claimed.", name)
 	}
 	d.opt.Log.Error("a stream could not be claimed in the cluster", "stream", name, "error", err)
 	return Refuse(ReasonCluster, "This server cannot tell at this time whether the stream %q is live elsewhere. Try again in a moment.", name)
@@ -199,67 +213,25 @@ func RefuseTaken(name string) *Refusal {
 	return Refuse(ReasonNameTaken, "The stream %q is already live from another publisher. Stop that one or choose another stream key.", name)
 }
 
-// authorise resolves who is asking and for which stream.
-func (d *Door) authorise(req Request) (guest, *Refusal) {
-	if req.Pulled {
-		if err := auth.ValidName(req.Stream); err != nil {
-			return guest{}, Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(req.Stream), err)
-		}
-		credential := pulled + req.Stream
-		if d.opt.Node != "" {
-			credential += "@" + d.opt.Node
-		}
-		return guest{name: req.Stream, credential: credential}, nil
-	}
-	keys := d.opt.Keys.Load()
-	if keys.Empty() {
-		if !req.Remote.Addr().Unmap().IsLoopback() {
-			return guest{}, Refuse(ReasonNoKeys, "This server has no stream keys configured, so it takes publishers from its own host only. Ask its operator for a stream key.")
-		}
-		if err := auth.ValidName(req.Stream); err != nil {
-			return guest{}, Refuse(ReasonBadName, "The stream key %q cannot be used: %v.", Clip(req.Stream), err)
-		}
-		return guest{name: req.Stream, credential: loopback}, nil
-	}
-	cred, name, ok := keys.Check(req.Stream, req.Key)
-	if !ok {
-		if req.Key == "" {
-			return guest{}, Refuse(ReasonBadKey, "This stream key is not known. %s, the way the operator gave it to you.", keyPlace(req.Protocol))
-		}
-		return guest{}, Refuse(ReasonBadKey, "The key for this stream is wrong. Copy it again. %s.", keyPlace(req.Protocol))
-	}
-	if err := auth.ValidName(name); err != nil {
-		return guest{}, Refuse(ReasonBadName, "The stream name %q cannot be used: %v.", Clip(name), err)
-	}
-	return guest{name: name, credential: string(cred), standby: keys.Standby(name, cred)}, nil
-}
-
-// keyPlace says where a key is put.
-func keyPlace(protocol string) string {
-	switch protocol {
-	case "rtsp", "rtsps":
-		return "Give it as the password, with any user, or behind the address: live/NAME?key=SECRET"
-	case "srt":
-		return "Put it into the stream identifier: #!::r=live/NAME,m=publish,s=SECRET"
-	case "whip":
-		return "Give it as the bearer token"
-	}
-	return "Enter it as NAME?key=SECRET"
-}
-
 // publication implements Publication.
 type publication struct {
 	door     *Door
+	who      guest
 	name     string
 	protocol string
 	session  *stream.Session
 	log      *slog.Logger
 	time     *timeline
 	messages *binder
-	trusted  bool // let in by a configured key
+	trusted  bool // let in by an authority
 	tracks   trackList
 	videos   map[int]*videoGate
 	capture  captureClock
+	journey  Journey
+	meter    meter
+	began    time.Time // when the show did
+	look     time.Time // when it is to be looked next how long it may last
+	left     func()    // tells the authority that the publisher is gone
 	closing  sync.Once
 	lost     atomic.Bool // of a standby's: the session went to another publisher
 }
@@ -300,7 +272,10 @@ func (p *publication) declare(t *stream.Track) (*stream.Track, *Refusal) {
 
 // gone is the refusal for an error of the hub's.
 func gone(err error) *Refusal {
+	var refused *Refusal
 	switch {
+	case errors.As(err, &refused): // the show was ended by it
+		return refused
 	case errors.Is(err, stream.ErrElsewhere):
 		return Refuse(ReasonElsewhere, "Another node took this stream over: its publisher has connected there, or one that stood by goes on with it. "+
 			"Stop this encoder, or start it again to take the stream back.")
@@ -318,10 +293,14 @@ const mostAudio = 64 << 10
 
 // Write implements Publication.
 func (p *publication) Write(f *stream.Frame) error {
-	if pass, err := p.admit(f); !pass {
+	now := p.door.opt.Now()
+	if refusal := p.overdue(now); refusal != nil {
+		return refusal
+	}
+	if pass, err := p.admit(f, now); !pass {
 		return err
 	}
-	now := p.door.opt.Now()
+	f.Arrived = now
 	if off, bad := p.capture.check(f, now); bad {
 		p.session.ClockOff(off)
 		p.log.Warn("the publisher's clock is wrong; its capture times are not used", "ahead", off)
@@ -344,7 +323,10 @@ func (p *publication) Write(f *stream.Frame) error {
 }
 
 // admit looks a frame over: one that does not pass is dropped and counted, or ends the session.
-func (p *publication) admit(f *stream.Frame) (pass bool, _ error) {
+func (p *publication) admit(f *stream.Frame, now time.Time) (pass bool, _ error) {
+	if !p.meter.take(len(f.Payload), now) {
+		return false, tooFast(p.who.MaxBitrate)
+	}
 	if !f.Track.Video() && len(f.Payload) > mostAudio {
 		p.Drop(DropDamaged)
 		return false, nil
@@ -354,7 +336,10 @@ func (p *publication) admit(f *stream.Frame) (pass bool, _ error) {
 		if !g.keyed && !f.Key {
 			return false, p.noKey(g, f)
 		}
-		g.keyed = true
+		if !g.keyed {
+			g.keyed = true
+			p.journey.KeyFrame()
+		}
 	}
 	f.Track = p.tracks.used(f.Track)
 	if err := p.tracks.hopeless(f); err != nil {
@@ -418,6 +403,7 @@ func (p *publication) Drop(reason DropReason) {
 func (p *publication) Close(cause error) {
 	p.closing.Do(func() {
 		p.leave()
+		p.left()
 		p.farewell(cause)
 	})
 }
@@ -433,11 +419,14 @@ func (p *publication) farewell(cause error) {
 	var r *Refusal
 	switch {
 	case cause == nil:
+		p.journey.Ended("")
 		p.log.Info("publisher left")
 	case errors.As(cause, &r):
+		p.journey.Ended(string(r.Reason))
 		p.door.opt.Metrics.refused(p.protocol, r.Reason)
 		p.log.Warn("publisher sent away", "reason", string(r.Reason), "message", r.Message)
 	default:
+		p.journey.Ended(journeyLost)
 		p.log.Info("publisher lost", "error", cause)
 	}
 	p.door.opt.Metrics.closed(p.protocol)

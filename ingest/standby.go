@@ -38,6 +38,7 @@ type standby struct {
 	log     *slog.Logger
 	cancel  context.CancelFunc // ends run
 	ended   chan struct{}      // closed when run has returned
+	left    func()             // tells the authority that the publisher is gone
 	lost    chan struct{}      // holds one value when the stream went to another publisher
 	kicking sync.Once
 	closing sync.Once
@@ -57,6 +58,7 @@ func (d *Door) stand(req Request, who guest) (*standby, *Refusal) {
 		door: d, req: req, who: who, ended: make(chan struct{}), lost: make(chan struct{}, 1),
 		idle: d.publication(req, who), tracks: map[int]*stream.Track{},
 	}
+	s.who.journey = nil // the first try's alone
 	s.log = s.idle.log
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -68,6 +70,7 @@ func (d *Door) stand(req Request, who guest) (*standby, *Refusal) {
 		s.log.Info("publisher arrived that stands by; nobody else has the stream", "agent", req.Agent)
 	case waits(err):
 		d.opt.Metrics.waiting.Inc()
+		who.journey.Ended(journeyWaits) // what it gets to later is not a join
 		s.log.Info("publisher arrived that stands by, and waits", "agent", req.Agent)
 	default:
 		if ctx.Err() != nil { // by the next of the same key
@@ -76,8 +79,9 @@ func (d *Door) stand(req Request, who guest) (*standby, *Refusal) {
 		cancel()
 		d.standbys.leave(s)
 		close(s.ended)
-		return nil, d.refusal(who.name, err)
+		return nil, d.refusal(who.Name, err)
 	}
+	s.left = held(who.Grant)
 	d.opt.Metrics.opened(req.Protocol)
 	go s.run(ctx) // Close waits for it
 	return s, nil
@@ -126,7 +130,7 @@ func (s *standby) run(ctx context.Context) {
 		var again <-chan time.Time
 		if s.waiting() {
 			if s.door.opt.Promoted != nil {
-				promoted = s.door.opt.Promoted(s.who.name)
+				promoted = s.door.opt.Promoted(s.who.Name)
 			}
 			timer.Reset(pause)
 			again = timer.C
@@ -164,6 +168,10 @@ func (s *standby) waiting() bool {
 
 // try claims the stream.
 func (s *standby) try(ctx context.Context) {
+	if refusal := s.door.over(s.who, s.door.publisher(s.req, s.who), false); refusal != nil {
+		s.kick(refusal)
+		return
+	}
 	p, err := s.door.enter(ctx, s.req, s.who, s.kicked)
 	switch {
 	case err == nil:
@@ -199,6 +207,7 @@ func (s *standby) take(p *publication) {
 // giveWayLocked lets the stream go and waits again.
 func (s *standby) giveWayLocked() {
 	s.held.leave()
+	s.held.journey.Ended(journeyWaits)
 	s.held = nil
 	s.door.opt.Metrics.waiting.Inc()
 	s.log.Info("the publisher that stands by gives way, and waits")
@@ -218,8 +227,15 @@ func (s *standby) settleLocked(err error) error {
 	return nil
 }
 
+// idles tells that nothing is held.
+func (s *standby) idles() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held == nil
+}
+
 // Name implements Publication.
-func (s *standby) Name() string { return s.who.name }
+func (s *standby) Name() string { return s.who.Name }
 
 // SetTrack implements Publication.
 func (s *standby) SetTrack(t *stream.Track) error {
@@ -240,7 +256,7 @@ func (s *standby) Write(f *stream.Frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == nil {
-		pass, err := s.idle.admit(f) // what would end the session then, ends it now, while nobody needs it yet
+		pass, err := s.idle.admit(f, s.door.opt.Now()) // what would end the session then, ends it now, while nobody needs it yet
 		if pass {
 			s.idle.Drop(DropStandby)
 		}
@@ -301,10 +317,12 @@ func (s *standby) Close(cause error) {
 		s.closed = true
 		if s.held != nil {
 			s.held.leave()
+			s.held.journey.Ended("")
 			s.held = nil
 		} else {
 			s.door.opt.Metrics.waiting.Dec()
 		}
+		s.left()
 		s.idle.farewell(cause)
 	})
 }

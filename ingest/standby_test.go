@@ -18,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -71,12 +72,13 @@ func newStage(t *testing.T, set ...func(*Options)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store := new(auth.Store)
+	store.Store(keys)
 	opt := Options{
-		Hub: s.hub, Keys: new(auth.Store), Metrics: NewMetrics(s.reg), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Hub: s.hub, Authority: authority.New(authority.Options{Keys: store}), Metrics: NewMetrics(s.reg), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Settings:    func() Settings { return Settings{KeyframeTimeout: 10 * time.Second} },
 		Deliverable: func(c stream.Codec) bool { return c != stream.VP8 },
 	}
-	opt.Keys.Store(keys)
 	for _, f := range set {
 		f(&opt)
 	}
@@ -212,8 +214,8 @@ func TestStandby(t *testing.T) {
 				t.Errorf("the main publisher is back with %d frames", len(got))
 			}
 		}
-		if s.value("pushcart_ingest_standby_takeovers_total") != 2 || s.value("pushcart_ingest_sessions", "rtmp") != 2 {
-			t.Errorf("%v takeovers, %v sessions", s.value("pushcart_ingest_standby_takeovers_total"), s.value("pushcart_ingest_sessions", "rtmp"))
+		if s.value("pushcart_ingest_standby_takeovers_total") != 2 || s.value("pushcart_ingest_publishers", "rtmp") != 2 {
+			t.Errorf("%v takeovers, %v sessions", s.value("pushcart_ingest_standby_takeovers_total"), s.value("pushcart_ingest_publishers", "rtmp"))
 		}
 		select {
 		case r := <-spare.kicked:
@@ -223,8 +225,8 @@ func TestStandby(t *testing.T) {
 		spare.Close(nil)
 		spare.Close(nil)
 		first.Close(nil)
-		if s.value("pushcart_ingest_standbys") != 0 || s.value("pushcart_ingest_sessions", "rtmp") != 0 {
-			t.Errorf("afterwards %v wait, %v sessions", s.value("pushcart_ingest_standbys"), s.value("pushcart_ingest_sessions", "rtmp"))
+		if s.value("pushcart_ingest_standbys") != 0 || s.value("pushcart_ingest_publishers", "rtmp") != 0 {
+			t.Errorf("afterwards %v wait, %v sessions", s.value("pushcart_ingest_standbys"), s.value("pushcart_ingest_publishers", "rtmp"))
 		}
 	})
 }

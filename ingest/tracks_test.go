@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -170,7 +171,7 @@ func newDoorBench(t *testing.T, change func(*Options)) *doorBench {
 	})
 	t.Cleanup(b.hub.Close)
 	opt := Options{
-		Hub: b.hub, Keys: new(auth.Store), Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Hub: b.hub, Authority: authority.New(authority.Options{}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Settings: func() Settings { return Settings{KeyframeTimeout: 10 * time.Second} }, Now: clock,
 	}
 	if change != nil {
@@ -422,7 +423,7 @@ func TestKeyPlace(t *testing.T) {
 	}
 	store := new(auth.Store)
 	store.Store(keys)
-	b := newDoorBench(t, func(o *Options) { o.Keys = store })
+	b := newDoorBench(t, func(o *Options) { o.Authority = authority.New(authority.Options{Keys: store}) })
 	for protocol, words := range map[string]string{
 		"rtmp": "NAME?key=SECRET", "rtmps": "NAME?key=SECRET", "rtsp": "as the password", "rtsps": "as the password", "srt": "s=SECRET", "whip": "bearer token",
 	} {

@@ -43,11 +43,12 @@ type state struct {
 	open  []Range
 	at    time.Time
 	frame *Frame
+	way   Way
 }
 
 // announcement is the state as screens take it.
 func (s *state) announcement() Announcement {
-	return Announcement{Message: timed.AppendID3(nil, s.token), Open: s.open, At: s.at, Frame: s.frame}
+	return Announcement{Message: timed.AppendID3(nil, s.token), Open: s.open, At: s.at, Frame: s.frame, Way: s.way}
 }
 
 // sign makes the state of a core. Its error is timed.ErrTooLarge when it does not fit into a message.
@@ -150,6 +151,7 @@ func (w *clerk) turn() {
 	for _, j := range jobs {
 		if j.ctx != nil && j.ctx.Err() != nil {
 			w.desks.metrics.command(j.request, outcomeGone)
+			j.answered(outcomeGone)
 			j.done(Result{}, j.ctx.Err())
 			continue
 		}
@@ -255,7 +257,7 @@ func (w *clerk) attach(f *follower) {
 	w.core.edited = w.core.epoch // viewers see it from now on
 	defer w.desks.changed(w.desk.name)
 	a := w.shown.announcement()
-	a.At, a.Frame = time.Time{}, nil
+	a.At, a.Frame, a.Way = time.Time{}, nil, nil
 	f.screen.Announce(a)
 }
 

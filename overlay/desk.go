@@ -82,7 +82,9 @@ func (k *Desk) Do(ctx context.Context, c Command) (Result, error) {
 		return Result{}, err
 	}
 	answers := make(chan answer, 1)
+	way := k.desks.follow(ctx, k.name, &c)
 	j := &job{
+		way:     way,
 		request: prepare(c, k.desks.opt.Policy(), k.desks.opt.Now()),
 		ctx:     ctx,
 		done:    func(r Result, err error) { answers <- answer{r, err} },
@@ -113,6 +115,7 @@ func (k *Desk) submit(j *job) *Refusal {
 		}
 	}
 	k.desks.metrics.command(j.request, string(refusal.Reason))
+	j.answered(string(refusal.Reason))
 	return refusal
 }
 

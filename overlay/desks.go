@@ -33,10 +33,15 @@ type Options struct {
 	InBand func() bool
 	// Keep is how long a revision that is no longer shown stays fetchable. nil is DefaultKeep.
 	Keep func() time.Duration
+	// KeepEnded is how long the journal of a show is kept that nobody has worked on; 0 is for good, as is a nil KeepEnded.
+	KeepEnded func() time.Duration
 	// Changed is called after each change of a stream's desk that was acknowledged, and when a stream begins to show it, so that
 	// its state can be brought to other nodes. It must not block, and not call Export itself, which waits for who calls it; it may
 	// come from any goroutine. nil is nobody.
 	Changed func(stream string)
+	// Follow begins to follow a command, for traces: ctx is its sender's, which may be over before the command is. nil, or a nil Way,
+	// follows nothing.
+	Follow func(ctx context.Context, stream string, c *Command) Way
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where the desks report; nil is nowhere.
@@ -95,6 +100,9 @@ func New(opt Options) (*Desks, error) {
 	}
 	if opt.Keep == nil {
 		opt.Keep = func() time.Duration { return DefaultKeep }
+	}
+	if opt.KeepEnded == nil {
+		opt.KeepEnded = func() time.Duration { return 0 }
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -200,7 +208,9 @@ func (d *Desks) changed(name string) {
 }
 
 // path of a stream's journal.
-func (d *Desks) path(name string) string { return filepath.Join(d.opt.Dir, "cards", name+".journal") }
+func (d *Desks) path(name string) string {
+	return filepath.Join(d.opt.Dir, "cards", name+journalSuffix)
+}
 
 // find returns a desk that somebody has; nil when nobody does.
 func (d *Desks) find(name string) *Desk {
@@ -276,12 +286,16 @@ func (d *Desks) stopping() bool {
 
 // sweep closes desks that nobody uses, from time to time.
 func (d *Desks) sweep() {
-	tick := time.NewTicker(sweepEvery)
+	tick, rarely := time.NewTicker(sweepEvery), time.NewTicker(discardEvery)
 	defer tick.Stop()
+	defer rarely.Stop()
 	for {
 		select {
 		case <-d.ctx.Done():
 			return
+		case <-rarely.C:
+			d.discard()
+			continue
 		case <-d.crowded:
 		case <-tick.C:
 		}

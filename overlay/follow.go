@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -264,7 +265,8 @@ func (f *follower) take(k *Desk, m message) {
 	case !k.View().InBand:
 		refusal = refuse(ReasonForbidden, "", "The stream does not accept cards that come with the media: turn that on in the studio to let the publisher show them.")
 	case refusal == nil:
-		j := &job{request: prepare(c, f.desks.opt.Policy(), m.at)}
+		way := f.desks.follow(context.Background(), k.name, &c)
+		j := &job{request: prepare(c, f.desks.opt.Policy(), m.at), way: way}
 		j.done = func(r Result, err error) {
 			if no, ok := err.(*Refusal); ok {
 				f.refuse(k, m, c.Source, string(no.Reason), no)

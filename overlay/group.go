@@ -159,6 +159,11 @@ func (g *group) foreseen(p planner, plan planRecord) *Refusal {
 // finish writes the group, lets everybody see it, and answers.
 func (g *group) finish() {
 	var failed *Refusal
+	for i := range g.entries {
+		if w := g.entries[i].way; w != nil && g.entries[i].encoded {
+			w.Judged()
+		}
+	}
 	if len(g.records) > 0 {
 		if err := g.write(g.records); err != nil {
 			failed = storage(err, "written")
@@ -184,10 +189,13 @@ func (g *group) commit() {
 		if !e.encoded {
 			continue
 		}
+		if e.way != nil {
+			e.way.Flushed()
+		}
 		w.books.apply(e.record, &e.before, &e.after)
 		changed = changed || e.outcome != outcomeUnchanged || e.plan != nil
 		if e.state != nil {
-			e.state.at, e.state.frame = e.at, e.Frame
+			e.state.at, e.state.frame, e.state.way = e.at, e.Frame, e.way
 			w.shown = e.state
 		}
 		if e.late {
@@ -214,6 +222,9 @@ func (w *clerk) announce(s *state) {
 		return
 	}
 	a := s.announcement()
+	if s.way != nil {
+		s.way.Announced()
+	}
 	for _, f := range w.screens {
 		f.screen.Announce(a)
 	}
@@ -234,8 +245,10 @@ func (g *group) answer(e *entry, failed *Refusal) {
 		return
 	}
 	if refusal != nil {
+		e.answered(string(refusal.Reason))
 		e.done(Result{}, refusal)
 		return
 	}
+	e.answered("")
 	e.done(e.result, nil)
 }

@@ -19,6 +19,8 @@ type metrics struct {
 	damaged  prometheus.Counter
 	failures prometheus.Counter
 	imports  *prometheus.CounterVec // by outcome
+
+	discarded prometheus.Counter
 }
 
 // Outcomes of importing another node's state.
@@ -73,10 +75,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		imports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pushcart_cards_imports_total", Help: "States of cards that came from other nodes, by what became of them."}, []string{"outcome"}),
 	}
+	m.discarded = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pushcart_cards_journals_discarded_total", Help: "Journals removed because their shows ended long ago."})
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.commands, m.inBand, m.syncs, m.bytes, m.shown, m.open, m.busy, m.late, m.damaged, m.failures, m.imports} {
+	for _, c := range []prometheus.Collector{m.discarded, m.commands, m.inBand, m.syncs, m.bytes, m.shown, m.open, m.busy, m.late, m.damaged, m.failures, m.imports} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

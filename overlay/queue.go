@@ -19,6 +19,8 @@ type job struct {
 	ctx context.Context
 	// done takes the answer, on the clerk's goroutine. err is a *Refusal, or ctx's.
 	done func(r Result, err error)
+	// way follows it; nil is nobody's.
+	way Way
 }
 
 // admission is what came of an attempt to put a job into a queue.

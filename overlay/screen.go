@@ -21,6 +21,8 @@ type Announcement struct {
 	// At is the time of capture at which the state begins; zero is the next frame. Frame, where not nil, wins.
 	At    time.Time
 	Frame *Frame
+	// Way follows the command that made the state; nil is nobody's.
+	Way Way
 }
 
 // Range is one card that is shown, as playlists tell of it.

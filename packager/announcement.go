@@ -23,7 +23,13 @@ type Announcement struct {
 	Era    int
 	PTS    int64
 
-	passed int // frames that it was not bound to
+	// Bound is told that the state is bound to a frame, and Published that the part which tells of it is there; nil is nobody. They are
+	// called under the stream's lock and must not block. Of a state that never gets there, because a later one replaced it or no frame
+	// comes any more, they are not called.
+	Bound, Published func()
+
+	passed int       // frames that it was not bound to
+	since  time.Time // when it was announced
 }
 
 // mostInbox is how many announcements may wait for a frame. While a publisher is away nothing takes them; of states that
@@ -79,4 +85,7 @@ func (i *inbox) take(list []Announcement) (_ []Announcement, dropped int) {
 
 // Announce puts a state on the timeline. It may be called from any goroutine and does not block. Announcements take effect
 // in the order of the calls: none before one that came earlier.
-func (p *Packager) Announce(a Announcement) { p.inbox.put(a) }
+func (p *Packager) Announce(a Announcement) {
+	a.since = p.opt.Now()
+	p.inbox.put(a)
+}

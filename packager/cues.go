@@ -37,6 +37,9 @@ type cue struct {
 	id      uint32
 	message []byte
 	open    []window.DateRange
+
+	since     time.Time // when the state was announced; zero where that is not what made it wait
+	published func()    // nil is nobody
 }
 
 // cues binds announcements to frames of the leading rendition, and remembers what the others have still to carry.
@@ -56,6 +59,8 @@ type cues struct {
 
 	sets    []rangeSet // as the leading rendition published them; the last one is in force
 	setBase int        // number of sets[0]
+
+	fresh []cue // told by the leading rendition's part that is being published
 
 	repeated window.Ticks // the latest time at which a state was told again
 }
@@ -187,7 +192,13 @@ func (p *Packager) bind(a *Announcement, at window.Ticks) {
 		}
 	}
 	p.opt.Metrics.cues.Inc()
-	made := cue{at: at, date: p.dateOf(at), message: a.Message, open: a.Open}
+	made := cue{at: at, date: p.dateOf(at), message: a.Message, open: a.Open, published: a.Published}
+	if a.At.IsZero() && a.since.After(p.returned) {
+		made.since = a.since // what waited for its time, or for a publisher, was not slow
+	}
+	if a.Bound != nil {
+		a.Bound()
+	}
 	if made.date.Before(c.last.date) {
 		made.date = c.last.date
 	}
@@ -279,6 +290,7 @@ func (p *Packager) newRanges(w *writer) {
 	if !slices.Equal(set, old) {
 		c.sets = append(c.sets, rangeSet{at: fresh[0].at, set: &window.RangeSet{All: set}})
 	}
+	c.fresh = append(c.fresh, fresh...)
 	clear(fresh)
 }
 

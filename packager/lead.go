@@ -197,6 +197,7 @@ func (p *Packager) startEra(f *stream.Frame, at window.Ticks) {
 	p.wallBase, p.wallStart = p.notBefore(f.Wall), at
 	p.began = at
 	p.gone = false
+	p.returned = p.opt.Now()
 	p.recent = p.recent[:0]
 	for _, r := range p.renditions {
 		r.cuts, r.shift, r.needKey, r.heard = r.cuts[:0], 0, r.video, at

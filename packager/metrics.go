@@ -8,7 +8,8 @@ type Metrics struct {
 	discontinuities, silence, held                prometheus.Counter
 	cues, late, superseded                        prometheus.Counter
 	drops                                         *prometheus.CounterVec
-	lag                                           prometheus.Histogram
+	lag, delay, cardDelay                         prometheus.Histogram
+	queued                                        prometheus.Gauge
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -26,9 +27,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name:    "pushcart_packager_rung_lag_seconds",
 		Help:    "How much later than the leading rendition's the parts of the ladder's rungs come, once they have caught up, in media time.",
 		Buckets: []float64{0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 4, 8}})
-	reg.MustRegister(parts, drops, lag)
+	delay := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "pushcart_packager_part_delay_seconds",
+		Help:    "Time from the arrival of a part's last frame to the part's publication: what packaging adds to the latency. Renditions that the node makes are not in it.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}})
+	cardDelay := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "pushcart_packager_card_delay_seconds",
+		Help:    "Time from the acknowledgement of a state of the cards, with a publisher there and no time asked for, to the publication of the part that tells of it.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .4, .5, .75, 1, 2, 5, 10}})
+	queued := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pushcart_packager_queued_frames", Help: "Frames that wait for the leading rendition, over all streams."})
+	reg.MustRegister(parts, drops, lag, delay, cardDelay, queued)
 	return &Metrics{
-		lag:        lag,
+		lag: lag, delay: delay, cardDelay: cardDelay, queued: queued,
 		videoParts: parts.WithLabelValues("video"), audioParts: parts.WithLabelValues("audio"), drops: drops,
 		segments:        counter("pushcart_packager_segments_total", "Segments begun, over all renditions."),
 		bytes:           counter("pushcart_packager_bytes_total", "Bytes of media published."),

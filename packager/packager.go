@@ -24,6 +24,8 @@ type Options struct {
 	Continue *window.Presentation
 	Metrics  *Metrics
 	Log      *slog.Logger
+	// Began is told, under the stream's lock, that the first part of an era has been published; it must not block. nil is nobody.
+	Began func(era int)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -61,7 +63,11 @@ type Packager struct {
 	described []described  // what the variants tell of; empty before they are set
 	parted    bool         // a part was made since that was looked at
 
-	gone    bool         // the publisher has gone since the era began
+	gone     bool      // the publisher has gone since the era began
+	begun    int       // the latest era of which a part was published
+	returned time.Time // when the era began, by the clock
+	queued   int       // frames in the renditions' queues, as metrics have them
+
 	broken  window.Ticks // where the leading rendition was when a rung last asked for a discontinuity
 	sources [2]source    // of the latest era of the publisher's frames, and of the one before
 	nominal window.Ticks // the largest Lag of rungs that were declared
@@ -143,6 +149,7 @@ func (p *Packager) End() {
 		return
 	}
 	p.finishAll(true)
+	p.countQueued()
 	p.publish(true)
 	p.out.End()
 }
@@ -221,6 +228,7 @@ func (p *Packager) Frame(f *stream.Frame) {
 	if p.gone && r.rung != nil {
 		p.complete(r)
 	}
+	p.countQueued()
 	if p.parted {
 		p.parted = false
 		p.publish(false)

@@ -2,6 +2,7 @@ package packager
 
 import (
 	"math"
+	"time"
 
 	"pushcart/internal/stream"
 	"pushcart/packager/fmp4"
@@ -30,6 +31,8 @@ type writer struct {
 	dts, pts []int64
 	payload  []byte
 	slab     []byte // memory for parts: its length is in use, the rest is for the next ones
+
+	arrived time.Time // of the last frame; zero when it is not known
 
 	lastDTS  int64 // of the last frame, ticks of the track
 	interval int64 // predicted distance of DTS, ticks of the track
@@ -104,7 +107,7 @@ func (w *writer) put(f *stream.Frame) {
 	w.dts = append(w.dts, f.DTS)
 	w.pts = append(w.pts, pts)
 	w.payload = append(w.payload, f.Payload...)
-	w.lastDTS = f.DTS
+	w.lastDTS, w.arrived = f.DTS, f.Arrived
 }
 
 // close ends the open part at the announced time end, or where the part target does. next is the decoding time of the frame that follows, in the track's
@@ -219,6 +222,7 @@ func (w *writer) append(part window.Part) {
 	w.p.out.Append(w.r, part, begin)
 	w.p.parted = true
 	w.p.opt.Metrics.part(w.r.Video, len(part.Data), begin != nil)
+	w.told(&part)
 }
 
 // predict updates the expected distance to the next frame after one with the given DTS came behind one with the DTS last,

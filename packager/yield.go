@@ -22,6 +22,7 @@ func (p *Packager) Yield() {
 		}
 		r.queue = frameQueue{}
 	}
+	p.countQueued()
 	p.inbox.close()
 	p.out.Renounce()
 }

@@ -18,6 +18,7 @@ type copyMetrics struct {
 	takeovers *prometheus.CounterVec // result
 	lag       prometheus.Histogram
 	first     prometheus.Histogram
+	takeover  prometheus.Histogram
 }
 
 // Kinds, results and reasons in metrics.
@@ -64,9 +65,13 @@ func newCopyMetrics(r prometheus.Registerer) *copyMetrics {
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
 		}),
 	}
+	m.takeover = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "pushcart_relay_copy_takeover_seconds", Help: "Time to bring what other nodes have of a stream that this node goes on with as its origin.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3},
+	})
 	m.live = m.bytes.WithLabelValues(kindLive)
 	if r != nil {
-		r.MustRegister(m.copies, m.bytes, m.steps, m.states, m.logs, m.failures, m.moves, m.refused, m.takeovers, m.lag, m.first)
+		r.MustRegister(m.copies, m.bytes, m.steps, m.states, m.logs, m.failures, m.moves, m.refused, m.takeovers, m.lag, m.first, m.takeover)
 	}
 	return m
 }

@@ -135,8 +135,8 @@ func (c *copied) run() error {
 	for {
 		changed := c.m.opt.Directory.Changed()
 		_, _, ended, told := c.t.presentation()
-		if ended {
-			return errEnded
+		if ended && (now == nil || c.t.complete()) {
+			return errEnded // what has not come by then is not to be had any more
 		}
 		if c.ctx.Err() != nil {
 			return context.Cause(c.ctx)

@@ -20,10 +20,12 @@ const maxGather = 4
 // A nil presentation is that nobody had anything, or only a show that is over. The error is that of ctx, or that the Manager does
 // not run.
 func (m *Manager) TakeOver(ctx context.Context, stream string, e Entry) (*window.Presentation, error) {
+	begin := time.Now()
 	c, previous, err := m.seize(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { m.metrics.takeover.Observe(time.Since(begin).Seconds()) }()
 	defer m.release(stream)
 	defer m.wg.Done()
 	var p *window.Presentation

@@ -270,6 +270,19 @@ func (t *target) take() *window.Presentation {
 	return t.p
 }
 
+// complete tells whether all media are there.
+func (t *target) complete() bool {
+	p, _, _, _ := t.presentation()
+	for _, r := range p.Load().Renditions {
+		for _, g := range r.Load().Segments {
+			if g.Absent() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // presentation returns what is copied, nil while that is not known, whether there was a view, whether it has ended, and a
 // channel that is closed when one of these changes.
 func (t *target) presentation() (p *window.Presentation, viewed, ended bool, changed <-chan struct{}) {

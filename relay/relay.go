@@ -38,6 +38,8 @@ type Load struct {
 	Viewers int  `json:"viewers"`
 	Peers   int  `json:"peers"`
 	Full    bool `json:"full,omitempty"`
+	// Draining tells that the node is drained or stops: viewers are sent to it only where there is no other.
+	Draining bool `json:"draining,omitempty"`
 }
 
 // Held is a presentation on a node.

@@ -51,7 +51,7 @@ func decode[T any](t *testing.T, file string) []T {
 }
 
 // load reads settings from variables, as the program does.
-func load(t *testing.T, who string, env map[string]string) *config.Config {
+func settingsOf(t *testing.T, who string, env map[string]string) *config.Config {
 	t.Helper()
 	var list []string
 	for name, value := range env {
@@ -150,6 +150,29 @@ type composeService struct {
 	Volumes         []string          `yaml:"volumes"`
 }
 
+// leastGrace is how many seconds a node needs to stop: its viewers' time, and some for what follows.
+func leastGrace() int {
+	return int(time.Duration(config.Default().Drain.Timeout)/time.Second) + 10
+}
+
+// wantGrace checks how long a service gets to stop.
+func wantGrace(t *testing.T, name, given string) {
+	t.Helper()
+	if d, err := time.ParseDuration(given); err != nil || d < time.Duration(leastGrace())*time.Second {
+		t.Errorf("%s gets %q to stop, but needs %d s", name, given, leastGrace())
+	}
+}
+
+// TestCompose: the single node has no more rights than it needs, and time to stop.
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	s := decode[composeFile](t, configs+"compose.yaml")[0].Services["pushcart"]
+	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+		t.Error("the node has more rights than it needs")
+	}
+	wantGrace(t, "pushcart", s.StopGracePeriod)
+}
+
 // TestComposeRegions: the nodes' settings are settings, and agree with each other, with the image and with the step that makes
 // their certificates.
 func TestComposeRegions(t *testing.T) {
@@ -161,6 +184,9 @@ func TestComposeRegions(t *testing.T) {
 	for name, s := range file.Services {
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s has more rights than it needs", name)
+		}
+		if strings.Contains(s.Image, "pushcart") && name != "ca" {
+			wantGrace(t, name, s.StopGracePeriod)
 		}
 		for _, v := range s.Volumes {
 			source, _, _ := strings.Cut(v, ":")
@@ -204,7 +230,7 @@ func TestComposeRegions(t *testing.T) {
 			}
 			env[key] = value
 		}
-		load(t, name, env)
+		settingsOf(t, name, env)
 		core := strings.Split(env["PUSHCART_CLUSTER_CORE"], ",")
 		if env["PUSHCART_NODE_NAME"] != name || env["PUSHCART_CLUSTER_ADVERTISE"] != name+":"+portOf(t, env["PUSHCART_CLUSTER_ADDRESS"]) ||
 			!slices.Contains(core, name+":"+portOf(t, env["PUSHCART_CLUSTER_LISTEN_NATS"])) || len(core) != 3 {
@@ -334,7 +360,7 @@ func TestComposeSuggestions(t *testing.T) {
 	for line := range strings.Lines(read(t, configs+"compose.regions.yaml")) {
 		if m := regexp.MustCompile(`^  # (PUSHCART_[A-Z_]+): (\S.*)\n$`).FindStringSubmatch(line); m != nil {
 			names = append(names, m[1])
-			load(t, m[1], map[string]string{m[1]: strings.Trim(m[2], `"`)})
+			settingsOf(t, m[1], map[string]string{m[1]: strings.Trim(m[2], `"`)})
 		}
 	}
 	if len(names) != 3 {

@@ -306,7 +306,7 @@ func TestKubernetesPods(t *testing.T) {
 	for i := range set.Replicas {
 		name := "pushcart-" + strconv.Itoa(i)
 		env := environment(t, all, c, name)
-		cfg := load(t, name, env)
+		cfg := settingsOf(t, name, env)
 		for port, address := range map[string]string{
 			"http": string(cfg.HTTP.Address), "rtmp": string(cfg.RTMP.Address), "rtsp": string(cfg.RTSP.Address), "rtp": string(cfg.RTSP.UDPAddress),
 			"srt": string(cfg.SRT.Address), "webrtc-udp": string(cfg.WHIP.UDPAddress), "webrtc-tcp": string(cfg.WHIP.TCPAddress), "admin": string(cfg.Admin.Address),
@@ -376,7 +376,7 @@ func TestKubernetesRights(t *testing.T) {
 	if len(stop) != 2 || stop[0] != "sleep" {
 		t.Fatalf("preStop is %v", stop)
 	}
-	if wait, err := strconv.Atoi(stop[1]); err != nil || wait < 2*c.ReadinessProbe.PeriodSeconds || pod.TerminationGracePeriodSeconds < wait+10 {
+	if wait, err := strconv.Atoi(stop[1]); err != nil || wait < 2*c.ReadinessProbe.PeriodSeconds || pod.TerminationGracePeriodSeconds < wait+leastGrace() {
 		t.Errorf("%d s for preStop and ending do not suffice: %v %v", pod.TerminationGracePeriodSeconds, stop, err)
 	}
 	data := false

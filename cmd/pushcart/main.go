@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"pushcart/internal/config"
+	"pushcart/internal/load"
 )
 
 // Exit codes.
@@ -29,8 +30,12 @@ type commands struct {
 	Health  healthCommand  `cmd:"" help:"Ask the running node whether it is well; for container health checks."`
 	Card    cardCommand    `cmd:"" help:"Write, show and follow a show's product cards."`
 	Source  sourceCommand  `cmd:"" help:"List, add and remove the cameras and encoders that streams are fetched from."`
+	Sign    signCommand    `cmd:"" help:"Make an address at which a stream can be watched, for some hours, countries or viewers."`
 	Ladder  ladderCommand  `cmd:"" help:"Tell what ffmpeg makes of a stream, and with what; or print what would be run."`
 	Ca      caCommand      `cmd:"" help:"Make the certificates by which a cluster's nodes know one another."`
+	Doctor  doctorCommand  `cmd:"" help:"Look this host over for what keeps a node from working well, and say what to do."`
+	Top     topCommand     `cmd:"" help:"Show the node and its streams in the terminal, live."`
+	Bench   benchCommand   `cmd:"" help:"Put load on a low-latency HLS origin, or on a node of its own, and tell how viewers fare."`
 }
 
 // surroundings is what commands know of the world.
@@ -65,6 +70,7 @@ func run(args []string, s surroundings) int {
 		kong.Writers(s.stdout, s.stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.UsageOnError(),
+		kong.Vars{"renditions": load.RenditionsHelp},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {

@@ -18,15 +18,22 @@ import (
 
 // serveCommand is pushcart serve.
 type serveCommand struct {
-	Config string `short:"c" placeholder:"FILE" help:"Configuration file; PUSHCART_CONFIG names it otherwise. Without one, the defaults hold."`
+	Config   string `short:"c" placeholder:"FILE" help:"Configuration file; PUSHCART_CONFIG names it otherwise. Without one, the defaults hold."`
+	Takeover bool   `help:"Take over from the process that runs with the same data folder: its sockets, shows and viewers. Without one, start as usual."`
 }
 
 // Run implements the command.
 func (c *serveCommand) Run(s surroundings) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	// From the first signal on, a second one has its usual effect: it ends the process at once.
-	context.AfterFunc(ctx, stop)
+	// The first one has the node stop in order, the second one without waiting for anybody, the third at once. A process that is the
+	// first of its container gets no signal that it does not ask for.
+	ending := make(chan os.Signal, 3)
+	signal.Notify(ending, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(ending)
+	upgrading := make(chan os.Signal, 1)
+	signal.Notify(upgrading, syscall.SIGUSR2)
+	defer signal.Stop(upgrading)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -42,6 +49,7 @@ func (c *serveCommand) Run(s surroundings) error {
 		Loaded: func(cfg *config.Config, err error) {
 			if err != nil {
 				logMistakes(log, err)
+				n.ReloadRefused()
 				return
 			}
 			n.Reload(cfg)
@@ -59,11 +67,48 @@ func (c *serveCommand) Run(s surroundings) error {
 	}
 
 	v, _ := versionOf(version, commit, debug.ReadBuildInfo)
-	n, err = node.New(cfg, node.Options{Log: log, Level: level, Version: v})
+	opt := node.Options{Log: log, Level: level, Version: v}
+	if c.Takeover {
+		if opt.Takeover, err = node.OpenTakeover(ctx, cfg, v, log); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
+	n, err = node.New(cfg, opt)
 	if err != nil {
+		if opt.Takeover != nil {
+			opt.Takeover.Close(err)
+		}
 		return fmt.Errorf("start: %w", err)
 	}
-	return runWatched(ctx, n.Run, watcher.Run)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	over := make(chan struct{})
+	defer close(over)
+	waiting.Go(func() { heed(ending, over, stop, n.Hurry, func() { os.Exit(exitFailure) }) })
+	if opt.Takeover != nil {
+		if err := n.TakeOver(ctx); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
+	return runWatched(ctx, n.Run, func(ctx context.Context) {
+		if program, err := os.Executable(); err == nil {
+			next := &successors{log: log, program: program, args: os.Args[1:], env: s.env}
+			waiting.Go(func() { next.run(ctx, upgrading) })
+		}
+		watcher.Run(ctx)
+	})
+}
+
+// heed does one thing after the other, one for each signal, until over is closed.
+func heed(signals <-chan os.Signal, over <-chan struct{}, steps ...func()) {
+	for _, step := range steps {
+		select {
+		case <-signals:
+			step()
+		case <-over:
+			return
+		}
+	}
 }
 
 // runWatched runs the node, and the watcher beside it for as long.

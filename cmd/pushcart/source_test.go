@@ -171,7 +171,7 @@ func TestSourceFailures(t *testing.T) {
 	y.fails(1, "name: The stream has no source", "", "remove", "door")
 	y.fails(1, "name: There is no stream of this name", "", "remove", "../door")
 	y.fails(1, "Authorization: This token is not one of this node's", "", "list", "--token", "a-wrong-token")
-	y.fails(1, "Authorization: Sources are changed with an operator token for all streams", "", "add", "show", "rtsp://camera.example", "--token", "token-of-show")
+	y.fails(1, "Authorization: This needs an operator token with the role admin", "", "add", "show", "rtsp://camera.example", "--token", "token-of-show")
 	y.fails(1, `--url: "localhost" is not an address`, "", "list", "--url", "localhost")
 	y.fails(2, `--transport must be one of "auto","udp","tcp"`, "", "add", "door", "rtsp://camera.example", "--transport", "sctp")
 	y.fails(2, `expected "<name> <source>"`, "", "add")

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -59,7 +60,7 @@ func mediaLoop(t testing.TB) (lead, loop []byte, frames int) {
 }
 
 func publishingConn(t testing.TB, s *Server, nc net.Conn) *conn {
-	c := newConn(s, nc)
+	c := newConn(context.Background(), s, nc)
 	c.levelAt = time.Now()
 	c.chunks = newChunkReader(bufio.NewReaderSize(timedReader{c}, mediaBuffer), wide)
 	c.session.connected = true

@@ -44,16 +44,21 @@ const (
 	limitsEvery   = time.Second
 )
 
-// conn is one connection. All of it belongs to the goroutine of serve, but for kicked.
+// conn is one connection. All of it belongs to the goroutine of serve, but for kicked and leaving.
 type conn struct {
 	server *Server
 	raw    net.Conn // TCP
 	nc     net.Conn // what is spoken on: raw, or TLS over it
 	remote netip.AddrPort
+	id     string // for the log
+	log    *slog.Logger
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
 	limits Limits
 	asked  time.Time // when limits were read
 
-	kicked atomic.Pointer[ingest.Refusal] // why to end, from outside
+	kicked  atomic.Pointer[ingest.Refusal] // why to end, from outside
+	leaving atomic.Pointer[ingest.Drain]   // the client is to be asked to reconnect; nil once that is done
 
 	chunks   *chunkReader
 	out      messageWriter
@@ -71,20 +76,26 @@ type conn struct {
 	session session
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{server: s, raw: nc, nc: nc, window: defaultWindow, limits: s.limits()}
+func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
+	c := &conn{server: s, raw: nc, nc: nc, id: ingest.NewConn(), window: defaultWindow, limits: s.limits()}
+	c.ctx, c.cancel = context.WithCancel(ctx)
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	}
+	c.log = s.opt.Log.With("conn", c.id, "remote", c.remote)
 	c.out = messageWriter{w: timedWriter{c}, size: defaultChunkSize}
-	c.session.conn = c
+	c.session.conn, c.session.log = c, c.log
 	return c
 }
+
+// longAgo is a deadline that wakes a reader.
+var longAgo = time.Unix(1, 0)
 
 // kick ends the connection from any goroutine, with a sentence for the publisher. The first reason stays.
 func (c *conn) kick(r *ingest.Refusal) {
 	if c.kicked.CompareAndSwap(nil, r) {
-		c.raw.SetReadDeadline(time.Unix(1, 0))
+		c.cancel()
+		c.raw.SetReadDeadline(longAgo)
 		c.raw.SetWriteDeadline(time.Now().Add(kickTimeout))
 	}
 }
@@ -92,6 +103,7 @@ func (c *conn) kick(r *ingest.Refusal) {
 // serve runs the connection from its first byte to its last.
 func (c *conn) serve() {
 	defer c.raw.Close()
+	defer c.cancel()
 	defer c.survive()
 	how, err := c.run()
 	if r := c.kicked.Load(); r != nil {
@@ -112,8 +124,7 @@ func (c *conn) serve() {
 		how = resultPublished
 	}
 	c.server.metrics.results[how].Inc()
-	c.server.opt.Log.Log(context.Background(), c.logLevel(how), "rtmp: connection ended",
-		"remote", c.remote, "result", string(how), "error", err)
+	c.log.Log(context.Background(), c.logLevel(how), "rtmp: connection ended", "result", string(how), "error", err)
 }
 
 // survive keeps a fault in handling one publisher's bytes from ending all the others' streams.
@@ -123,7 +134,7 @@ func (c *conn) survive() {
 		return
 	}
 	c.server.metrics.results[resultPanic].Inc()
-	c.server.opt.Log.Error("rtmp: a fault of this server's ended a connection; please report it", "remote", c.remote,
+	c.log.Error("rtmp: a fault of this server's ended a connection; please report it",
 		"panic", fault, "stack", string(debug.Stack()))
 	c.session.end(errPanic)
 }
@@ -273,6 +284,9 @@ func (t timedReader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	for {
+		if err := c.askToLeave(); err != nil {
+			return 0, err
+		}
 		until := c.deadline
 		ping := c.session.pub != nil && c.pingAt.Before(until)
 		if ping {
@@ -284,11 +298,18 @@ func (t timedReader) Read(p []byte) (int, error) {
 		if c.kicked.Load() != nil { // it may have set its deadline before this one
 			return 0, os.ErrDeadlineExceeded
 		}
+		if c.leaving.Load() != nil { // likewise
+			continue
+		}
 		n, err := c.nc.Read(p)
 		if n > 0 {
 			return n, c.count(n)
 		}
-		if !ping || !errors.Is(err, os.ErrDeadlineExceeded) || c.kicked.Load() != nil {
+		late := errors.Is(err, os.ErrDeadlineExceeded) && c.kicked.Load() == nil
+		if late && c.leaving.Load() != nil {
+			continue
+		}
+		if !late || !ping {
 			return 0, err
 		}
 		c.pingAt = c.deadline

@@ -18,7 +18,7 @@ import (
 
 	"pushcart/ingest"
 	"pushcart/ingest/feed"
-	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -203,7 +203,7 @@ func throughTheDoor(t *testing.T, send func(addr string)) *witness {
 	t.Cleanup(hub.Close)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	door := ingest.NewDoor(ingest.Options{
-		Hub: hub, Keys: new(auth.Store), Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
+		Hub: hub, Authority: authority.New(authority.Options{}), Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Settings: func() ingest.Settings { return ingest.Settings{KeyframeTimeout: time.Minute} },
 	})
 	addr, _ := startServer(t, Options{Door: door, Log: log})

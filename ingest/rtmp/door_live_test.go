@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pushcart/ingest"
-	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -47,7 +47,7 @@ func TestThroughTheDoor(t *testing.T) {
 	defer hub.Close()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	door := ingest.NewDoor(ingest.Options{
-		Hub: hub, Keys: new(auth.Store), Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
+		Hub: hub, Authority: authority.New(authority.Options{}), Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Settings: func() ingest.Settings { return ingest.Settings{KeyframeTimeout: 10 * time.Second} },
 	})
 	addr, stop := startServer(t, Options{Door: door, Log: log})

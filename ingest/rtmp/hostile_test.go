@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -274,7 +275,7 @@ func TestReadLetsTLSWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &dated{scripted: scripted{in: bytes.NewReader([]byte{1})}}
-	c := newConn(s, d)
+	c := newConn(context.Background(), s, d)
 	c.levelAt = time.Now()
 	c.deadline = c.levelAt.Add(time.Hour)
 	if err := c.out.event(eventPingResponse, 1); err != nil {

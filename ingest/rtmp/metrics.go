@@ -56,7 +56,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	r := &ingest.Registrar{Registerer: reg}
 	connections := ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pushcart_rtmp_connections", Help: "RTMP connections that are open, publishing or not."}))
+		Name: "pushcart_rtmp_open_connections", Help: "RTMP connections that are open, publishing or not."}))
 	bytes := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_rtmp_bytes_received_total", Help: "Bytes received over RTMP, without those of TLS."}))
 	byResult := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -94,10 +94,11 @@ func onDone(ctx context.Context, f func()) func() {
 
 // start admits a connection and serves it on a goroutine of its own.
 func (s *Server) start(ctx context.Context, wg *sync.WaitGroup, nc net.Conn) {
-	c := newConn(s, nc)
+	c := newConn(ctx, s, nc)
 	if r := s.admit(c); r != "" {
 		s.metrics.results[r].Inc()
-		s.opt.Log.Debug("rtmp: connection refused", "remote", c.remote, "result", string(r))
+		c.log.Debug("rtmp: connection refused", "result", string(r))
+		c.cancel()
 		nc.Close()
 		return
 	}

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -294,7 +295,7 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s.opt.Door = &fakeDoor{}
-		c := newConn(s, &scripted{in: bytes.NewReader(b)})
+		c := newConn(context.Background(), s, &scripted{in: bytes.NewReader(b)})
 		c.levelAt = time.Now()
 		c.deadline = c.levelAt.Add(time.Hour)
 		c.chunks = newChunkReader(bufio.NewReaderSize(timedReader{c}, earlyBuffer),

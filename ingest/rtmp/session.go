@@ -29,13 +29,14 @@ type session struct {
 	app       string // after connect: what follows the application's name, "" as a rule
 	query     string // that came with the application's name or URL
 	agent     string
-	published bool   // something was, at some time
-	told      bool   // the client knows why it must go
-	logged    bool   // the door has logged why
-	statusOn  uint32 // message stream of publish
+	log       *slog.Logger // with the stream's name, once that is known
+	canReturn bool         // the client reconnects when it is asked to
+	published bool         // something was, at some time
+	told      bool         // the client knows why it must go
+	logged    bool         // the door has logged why
+	statusOn  uint32       // message stream of publish
 	pub       ingest.Publication
 	name      string
-	log       *slog.Logger
 	tracks
 }
 
@@ -110,6 +111,8 @@ func (s *session) connect(id float64, args amf0.Object) error {
 	app, _ := args.GetString("app")
 	tcURL, _ := args.GetString("tcUrl")
 	agent, _ := args.GetString("flashVer")
+	caps, _ := args.GetFloat64("capsEx")
+	s.canReturn = caps >= 0 && caps < 1<<32 && uint32(caps)&capReconnect != 0
 	s.agent = ingest.Clip(ingest.PlainText(agent))
 	app, s.query, _ = strings.Cut(strings.TrimSpace(app), "?")
 	if s.query == "" {
@@ -148,11 +151,18 @@ func (s *session) wrongApp(id float64, app string) error {
 	return errors.Join(ingest.Refuse(ingest.ReasonBadName, "The client asked for another application than %q.", s.server.opt.App), err)
 }
 
+// Bits of capsEx (Enhanced RTMP v2, "Enhancing NetConnection connect Command").
+const (
+	capReconnect = 1 << iota
+	capMultitrack
+	capModEx
+	capNanoOffset
+)
+
 // serverProperties tells the server's name, and its abilities in Enhanced RTMP v2 ("Enhancing NetConnection connect
 // Command").
 func serverProperties() amf0.Object {
 	const canForward = 4.0
-	const multitrack, modEx, nanoOffset = 2, 4, 8
 	return amf0.Object{
 		{Key: "fmsVer", Value: "FMS/3,0,1,123"},
 		{Key: "capabilities", Value: 31.0},
@@ -161,7 +171,7 @@ func serverProperties() amf0.Object {
 			{Key: "avc1", Value: canForward}, {Key: "hvc1", Value: canForward}, {Key: "av01", Value: canForward}}},
 		{Key: "audioFourCcInfoMap", Value: amf0.Object{
 			{Key: "mp4a", Value: canForward}, {Key: "Opus", Value: canForward}, {Key: ".mp3", Value: canForward}}},
-		{Key: "capsEx", Value: float64(multitrack | modEx | nanoOffset)},
+		{Key: "capsEx", Value: float64(capReconnect | capMultitrack | capModEx | capNanoOffset)},
 	}
 }
 
@@ -191,15 +201,19 @@ func (s *session) publish(on uint32, target string) error {
 	if name == "" && key == "" {
 		return ingest.Refuse(ingest.ReasonBadName, "The stream key is empty: set it to NAME, or to NAME?key=SECRET if the server asks for keys.")
 	}
-	pub, err := s.server.opt.Door.Open(ingest.Request{
-		Protocol: s.server.protocol(), Remote: s.remote, Stream: name, Key: key, Agent: s.agent, Kick: s.kick,
-	})
+	req := ingest.Request{
+		Protocol: s.server.protocol(), Remote: s.remote, Stream: name, Key: key, Agent: s.agent, Kick: s.kick, Conn: s.id, Context: s.ctx,
+	}
+	if s.canReturn {
+		req.Reconnect = s.leave
+	}
+	pub, err := s.server.opt.Door.Open(req)
 	if err != nil {
 		s.logged = true
 		return err
 	}
 	s.pub, s.name, s.published = pub, pub.Name(), true
-	s.log = s.server.opt.Log.With("stream", s.name, "remote", s.remote)
+	s.log = s.conn.log.With("stream", s.name)
 	s.tracks = tracks{feed: feed.New(feed.Options{Publication: pub, Log: s.log, Now: func() time.Time { return s.levelAt }})}
 	s.widen()
 	return s.out.status(on, "status", "NetStream.Publish.Start", s.name+" is now published.")
@@ -246,5 +260,8 @@ func (s *session) play(on uint32, target string) error {
 
 // refuse tells the client why it must go.
 func (s *session) refuse(r *ingest.Refusal) error {
+	if r.Reason == ingest.ReasonShutdown && s.published {
+		return s.out.status(0, "error", codeShutdown, r.Message)
+	}
 	return s.out.status(s.statusOn, "error", statusCode(r.Reason), r.Message)
 }

@@ -236,7 +236,7 @@ func TestShutdownTellsPublishers(t *testing.T) {
 	c.publish("show")
 	other := dial(t, addr) // has not published
 	stop()
-	c.wantStatus("NetStream.Publish.Failed", "shutting down")
+	c.wantStatus("NetConnection.Connect.AppShutdown", "shutting down")
 	c.closed()
 	other.closed()
 	if p := <-door.opened; p.reason() != ingest.ReasonShutdown {

@@ -105,7 +105,8 @@ func (c *Client) Pull(ctx context.Context, p ingest.Pull) error {
 // fetch fetches from one address. It returns where a redirect leads.
 func (c *Client) fetch(ctx context.Context, p ingest.Pull, src source) (*base.URL, error) {
 	lim := c.limits()
-	f := &fetching{client: c, log: c.opt.Log.With("stream", p.Stream), failed: make(chan struct{})}
+	id := ingest.NewConn()
+	f := &fetching{client: c, id: id, log: c.opt.Log.With("conn", id, "stream", p.Stream), failed: make(chan struct{})}
 	g := &gortsplib.Client{
 		Scheme: src.url.Scheme, Host: src.url.Host,
 		Transport:   src.transport,
@@ -173,6 +174,7 @@ func (c *Client) tls(src source) *tls.Config {
 // fetching is one attempt.
 type fetching struct {
 	client *Client
+	id     string // for the log
 	log    *slog.Logger
 
 	mu     sync.Mutex // guards what follows
@@ -266,7 +268,7 @@ func (f *fetching) begin(g *gortsplib.Client, p ingest.Pull, src source) error {
 	}
 	pub, err := f.client.opt.Door.Open(ingest.Request{
 		Protocol: "rtsp", Pulled: true, Stream: p.Stream, Remote: remote, Agent: agent,
-		Kick: func(r *ingest.Refusal) { f.stop(r) },
+		Kick: func(r *ingest.Refusal) { f.stop(r) }, Conn: f.id,
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func newCamera(t testing.TB, change func(*camera)) *camera {
 	if change != nil {
 		change(c)
 	}
-	pair, err := listenPair("127.0.0.1:0")
+	pair, err := listenPair(net.ListenPacket, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

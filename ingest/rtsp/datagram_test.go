@@ -215,7 +215,7 @@ func (s *sender) port() int { return s.media[0].LocalAddr().(*net.UDPAddr).Port 
 
 func pairOfPorts(t testing.TB) [2]*net.UDPConn {
 	t.Helper()
-	pair, err := listenPair("127.0.0.1:0")
+	pair, err := listenPair(net.ListenPacket, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +425,7 @@ func TestBothFamilies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := listenPair("[::]:0")
+	pair, err := listenPair(net.ListenPacket, "[::]:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func status(r ingest.Reason) base.StatusCode {
 		return base.StatusUnsupportedMediaType
 	case ingest.ReasonLimit:
 		return base.StatusRequestEntityTooLarge
-	case ingest.ReasonShutdown, ingest.ReasonCluster:
+	case ingest.ReasonShutdown, ingest.ReasonCluster, ingest.ReasonAuthority:
 		return base.StatusServiceUnavailable
 	case ingest.ReasonProtocol:
 		return base.StatusMethodNotAllowed
@@ -52,7 +52,7 @@ func (h *handler) refuse(p *peer, err error, logged bool) (*base.Response, error
 	p.refuse(r)
 	h.metrics.refusals.Count(r.Reason)
 	if !logged {
-		h.opt.Log.Warn("rtsp: publisher refused", "remote", p.remote, "reason", string(r.Reason), "message", r.Message)
+		p.log.Warn("rtsp: publisher refused", "reason", string(r.Reason), "message", r.Message)
 	}
 	return &base.Response{StatusCode: status(r.Reason)}, r
 }
@@ -121,6 +121,9 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	switch {
 	case refusal != nil:
 		res.StatusCode, res.StatusMessage = status(refusal.Reason), phrase(refusal.Message)
+		if res.StatusCode == base.StatusServiceUnavailable {
+			res.Header["Retry-After"] = base.HeaderValue{retryAfter} // RFC 2326 12.31
+		}
 		if res.StatusCode == base.StatusMethodNotAllowed {
 			res.Header["Allow"] = base.HeaderValue{"OPTIONS, ANNOUNCE, SETUP, RECORD, TEARDOWN"} // RFC 2326 12.4
 		}
@@ -135,6 +138,9 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 		}
 	}
 }
+
+// retryAfter is in how many seconds a publisher should try again that is not taken for the moment.
+const retryAfter = "5"
 
 // phrase is a sentence fit for a status line. Some clients read 255 bytes of it.
 func phrase(v string) string {
@@ -160,7 +166,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if v := ctx.Request.Header["User-Agent"]; len(v) > 0 {
 		agent = ingest.Clip(ingest.PlainText(v[0]))
 	}
-	req := ingest.Request{Protocol: s.protocol(), Remote: p.remote, Stream: t.name, Key: t.key, Agent: agent, Kick: c.kick}
+	req := ingest.Request{Protocol: s.protocol(), Remote: p.remote, Stream: t.name, Key: t.key, Agent: agent, Kick: c.kick, Conn: p.id, Context: p.ctx}
 	if door, ok := s.opt.Door.(permitter); ok && !t.tried && !door.Permits(req) {
 		return h.challenge(p)
 	}
@@ -267,7 +273,7 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	if ctx.Error != nil {
 		message = said(ctx.Error)
 	}
-	h.opt.Log.Log(context.Background(), level, "rtsp: connection ended", "remote", p.remote, "result", string(how),
+	p.log.Log(context.Background(), level, "rtsp: connection ended", "result", string(how),
 		"asked_for_key", asked, "error", message)
 }
 

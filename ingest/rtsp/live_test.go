@@ -12,6 +12,7 @@ import (
 
 	"pushcart/ingest"
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -66,7 +67,7 @@ func TestThroughTheDoor(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	var log logBuffer
 	door := ingest.NewDoor(ingest.Options{
-		Hub: hub, Keys: store, Metrics: ingest.NewMetrics(registry), Log: textLog(&log),
+		Hub: hub, Authority: authority.New(authority.Options{Keys: store}), Metrics: ingest.NewMetrics(registry), Log: textLog(&log),
 		Settings: func() ingest.Settings { return ingest.Settings{KeyframeTimeout: 10 * time.Second} },
 	})
 	server, stop := startServer(t, Options{Door: door, Log: textLog(&log), Registerer: registry})

@@ -79,7 +79,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	byWhy := vector("pushcart_rtsp_ignored_tracks_total", "Tracks of session descriptions that were not taken, by why.", "why")
 	byFate := vector("pushcart_rtsp_packets_total", "RTP packets, by kind of media and by what became of them.", "kind", "result")
 	m := &metrics{
-		connections: ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{Name: "pushcart_rtsp_connections",
+		connections: ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{Name: "pushcart_rtsp_open_connections",
 			Help: "RTSP connections of publishers that are open, publishing or not."})),
 		bytes:    counter("pushcart_rtsp_bytes_received_total", "Bytes received over RTSP connections, and RTP payloads over UDP."),
 		reports:  counter("pushcart_rtsp_sender_reports_total", "RTCP sender reports taken."),

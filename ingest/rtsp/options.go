@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,6 +68,11 @@ type Options struct {
 	UDPAddress string
 	// TLS makes the server speak RTSPS; nil is plain RTSP.
 	TLS *tls.Config
+	// Listen opens the listener, of the network "tcp"; nil is net.Listen.
+	Listen func(network, address string) (net.Listener, error)
+	// ListenPacket opens the sockets for UDP, of the network "udp": first UDPAddress, and then the port behind the one that it got. What it
+	// returns must be a *net.UDPConn. Nil is net.ListenPacket.
+	ListenPacket func(network, address string) (net.PacketConn, error)
 	// Limits is asked again and again, so that a change applies to connections that are already there; nil is
 	// DefaultLimits.
 	Limits func() Limits
@@ -88,6 +94,12 @@ func (o Options) withDefaults() Options {
 		o.Watch = func(stream string) string {
 			return fmt.Sprintf("/live/%s/index.m3u8 on this server's HTTP port", stream)
 		}
+	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
+	if o.ListenPacket == nil {
+		o.ListenPacket = net.ListenPacket
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

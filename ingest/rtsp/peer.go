@@ -1,9 +1,11 @@
 package rtsp
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -40,6 +42,10 @@ type peer struct {
 	net.Conn
 	server *Server
 	remote netip.AddrPort
+	id     string // for the log
+	log    *slog.Logger
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
 
 	mu       sync.Mutex // guards what follows
 	deadline time.Time  // gortsplib's own for reading, zero for none
@@ -58,10 +64,12 @@ type peer struct {
 }
 
 func newPeer(s *Server, nc net.Conn) *peer {
-	p := &peer{Conn: nc, server: s, how: resultNoPublish}
+	p := &peer{Conn: nc, server: s, id: ingest.NewConn(), how: resultNoPublish}
+	p.ctx, p.cancel = context.WithCancel(s.ctx)
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		p.remote = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	}
+	p.log = s.opt.Log.With("conn", p.id, "remote", p.remote)
 	return p
 }
 
@@ -216,6 +224,7 @@ func (p *peer) outcome(r result) {
 
 // Close implements net.Conn.
 func (p *peer) Close() error {
+	p.cancel()
 	err := p.Conn.Close()
 	p.mu.Lock()
 	over := p.over

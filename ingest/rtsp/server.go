@@ -26,7 +26,9 @@ type Server struct {
 	mostStraggle time.Duration
 
 	closing sync.Once
-	done    chan struct{} // closed when the server ends
+	done    chan struct{}   // closed when the server ends
+	ctx     context.Context // likewise
+	cancel  context.CancelFunc
 
 	mu       sync.Mutex // guards what follows
 	peers    map[*peer]struct{}
@@ -55,12 +57,13 @@ func NewServer(opt Options) (*Server, error) {
 		opt: opt, metrics: m, done: make(chan struct{}), mostStraggle: mostStraggle,
 		peers: map[*peer]struct{}{}, sessions: map[*session]struct{}{},
 	}
-	if s.tcp, err = net.Listen("tcp", opt.Address); err != nil {
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if s.tcp, err = opt.Listen("tcp", opt.Address); err != nil {
 		return nil, fmt.Errorf("rtsp: listening on %s: %w", opt.Address, err)
 	}
 	s.datagrams = datagrams{server: s, routes: [2]map[netip.AddrPort]*route{{}, {}}}
 	if opt.UDPAddress != "" {
-		if s.datagrams.conns, err = listenPair(opt.UDPAddress); err != nil {
+		if s.datagrams.conns, err = listenPair(opt.ListenPacket, opt.UDPAddress); err != nil {
 			s.tcp.Close()
 			return nil, err
 		}
@@ -75,7 +78,7 @@ const readBuffer = 4 << 20
 const pairAttempts = 100
 
 // listenPair opens an even port and the next one (RFC 3550 11).
-func listenPair(address string) (pair [2]*net.UDPConn, _ error) {
+func listenPair(listen func(network, address string) (net.PacketConn, error), address string) (pair [2]*net.UDPConn, _ error) {
 	at, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return pair, fmt.Errorf("rtsp: UDP address %s: %w", address, err)
@@ -85,13 +88,14 @@ func listenPair(address string) (pair [2]*net.UDPConn, _ error) {
 	}
 	any := at.Port == 0
 	for range pairAttempts {
-		first, err := net.ListenUDP("udp", at)
+		first, err := ingest.ListenUDP(listen, at.String())
 		if err != nil {
 			return pair, fmt.Errorf("rtsp: listening on UDP %s: %w", address, err)
 		}
 		port := first.LocalAddr().(*net.UDPAddr).Port
 		if port%2 == 0 {
-			second, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Zone: at.Zone, Port: port + 1})
+			next := net.UDPAddr{IP: at.IP, Zone: at.Zone, Port: port + 1}
+			second, err := ingest.ListenUDP(listen, next.String())
 			if err == nil {
 				// As far as the operating system grants it: the packets of a key frame come all at once.
 				first.SetReadBuffer(readBuffer)
@@ -131,8 +135,16 @@ func (s *Server) protocol() string {
 
 // Close closes the sockets of a server that was never run.
 func (s *Server) Close() error {
-	s.closing.Do(func() { close(s.done) })
+	s.end()
 	return errors.Join(s.tcp.Close(), s.datagrams.close())
+}
+
+// end tells everything of the server that it ends.
+func (s *Server) end() {
+	s.closing.Do(func() {
+		close(s.done)
+		s.cancel()
+	})
 }
 
 // unlimited stands for gortsplib's own limits of silence, which cannot change: this package judges it.
@@ -171,7 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 		failed <- err
 		err = fmt.Errorf("rtsp: accepting on %s: %w", s.tcp.Addr(), err)
 	}
-	s.closing.Do(func() { close(s.done) })
+	s.end()
 	s.sendAway()
 	g.Close()
 	<-failed
@@ -234,7 +246,8 @@ func (l *listener) Accept() (net.Conn, error) {
 				return p, nil
 			}
 			l.server.metrics.results[r].Inc()
-			l.server.opt.Log.Debug("rtsp: connection refused", "remote", p.remote, "result", string(r))
+			p.log.Debug("rtsp: connection refused", "result", string(r))
+			p.cancel()
 			nc.Close()
 			continue
 		}

@@ -42,7 +42,7 @@ type session struct {
 type cause struct{ error }
 
 func newSession(s *Server, p *peer, r *gortsplib.ServerSession) *session {
-	return &session{server: s, peer: p, rtsp: r, log: s.opt.Log, gone: make(chan struct{})}
+	return &session{server: s, peer: p, rtsp: r, log: p.log, gone: make(chan struct{})}
 }
 
 // kick ends the session because of something that happened elsewhere. It neither blocks nor calls back.
@@ -58,7 +58,7 @@ func (c *session) stop(err error) {
 func (c *session) open(pub ingest.Publication, p plans) error {
 	s := c.server
 	c.pub = pub
-	c.log = s.opt.Log.With("stream", pub.Name(), "remote", c.peer.remote)
+	c.log = c.peer.log.With("stream", pub.Name())
 	c.receiver = newReceiver(pub, c.log, s.metrics, s.opt.Now, func() int { return s.limits().MaxBitrate }, c.stop)
 	s.mu.Lock()
 	ended := s.ended

@@ -97,14 +97,17 @@ func (c *Client) Pull(ctx context.Context, p ingest.Pull) error {
 	x := newSession(c.opt, c.metrics)
 	x.encrypted = s.passphrase != ""
 	remote := addressOf(l.remote)
-	pub, err := c.opt.Door.Open(ingest.Request{Protocol: "srt", Remote: remote, Stream: p.Stream, Pulled: true, Kick: x.kick})
+	id := ingest.NewConn()
+	pub, err := c.opt.Door.Open(ingest.Request{
+		Protocol: "srt", Remote: remote, Stream: p.Stream, Pulled: true, Kick: x.kick, Conn: id, Context: ctx,
+	})
 	if err != nil {
 		c.metrics.results[resultRefused].Inc()
 		return err
 	}
 	c.metrics.connections.Inc()
 	defer c.metrics.connections.Dec()
-	x.pub, x.log = pub, c.opt.Log.With("stream", pub.Name(), "remote", remote)
+	x.pub, x.log = pub, c.opt.Log.With("conn", id, "stream", pub.Name(), "remote", remote)
 	how, err = x.run(ctx, l)
 	c.metrics.results[how].Inc()
 	if errors.Is(err, errGone) {

@@ -15,6 +15,8 @@ import (
 	"github.com/datarhei/gosrt/crypto"
 	srtnet "github.com/datarhei/gosrt/net"
 	"github.com/datarhei/gosrt/packet"
+
+	"pushcart/ingest"
 )
 
 const (
@@ -40,6 +42,7 @@ type listener struct {
 	start    time.Time
 	cookies  *srtnet.SYNCookie
 	requests chan *request
+	reading  sync.Once
 	done     chan struct{} // closed when reading has ended
 
 	mu    sync.Mutex // guards what follows
@@ -74,11 +77,7 @@ type request struct {
 }
 
 func listen(opt Options) (*listener, error) {
-	address, err := net.ResolveUDPAddr("udp", opt.Address)
-	if err != nil {
-		return nil, err
-	}
-	pc, err := net.ListenUDP("udp", address)
+	pc, err := ingest.ListenUDP(opt.ListenPacket, opt.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +91,11 @@ func listen(opt Options) (*listener, error) {
 		pc: pc, log: opt.Log, latency: opt.Latency, start: time.Now(), cookies: cookies, requests: make(chan *request, backlog),
 		done: make(chan struct{}), conns: map[uint32]*incoming{}, peers: map[peerID]*request{},
 	}
-	go ln.read()
 	return ln, nil
 }
+
+// begin reads the socket from now on. Before, its packets wait, or go to another process that has it too.
+func (ln *listener) begin() { ln.reading.Do(func() { go ln.read() }) }
 
 // accept waits for a request; net.ErrClosed tells the end.
 func (ln *listener) accept() (*request, error) {
@@ -109,6 +110,7 @@ func (ln *listener) accept() (*request, error) {
 // close gives the port back. The connections must have ended.
 func (ln *listener) close() error {
 	err := ln.pc.Close()
+	ln.begin() // it ends at once
 	<-ln.done
 	if errors.Is(err, net.ErrClosed) {
 		return nil

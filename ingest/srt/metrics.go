@@ -45,7 +45,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	r := &ingest.Registrar{Registerer: reg}
 	connections := ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pushcart_srt_connections", Help: "SRT connections that are open."}))
+		Name: "pushcart_srt_open_connections", Help: "SRT connections that are open."}))
 	bytes := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_srt_bytes_received_total", Help: "Bytes received in SRT data packets, with their headers."}))
 	byResult := ingest.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{

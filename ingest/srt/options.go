@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,6 +87,9 @@ type Options struct {
 	Door ingest.Entry
 	// Address to listen on, UDP; "" is ":8890". Of no meaning to a client.
 	Address string
+	// ListenPacket opens the socket, of the network "udp"; what it returns must be a *net.UDPConn. Nil is net.ListenPacket. Of no
+	// meaning to a client.
+	ListenPacket func(network, address string) (net.PacketConn, error)
 	// Passphrase that publishers must use, of 10 to 79 bytes; "" is none, and then they must not encrypt. Of no meaning to a
 	// client, whose URL has it.
 	Passphrase string
@@ -118,6 +122,9 @@ func (o Options) withDefaults() Options {
 		o.Watch = func(stream string) string {
 			return fmt.Sprintf("the page /watch/%s on this server's HTTP port", stream)
 		}
+	}
+	if o.ListenPacket == nil {
+		o.ListenPacket = net.ListenPacket
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

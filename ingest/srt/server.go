@@ -43,7 +43,7 @@ type Server struct {
 	places  ingest.Places
 }
 
-// NewServer opens the listener. Publishers are served by Run.
+// NewServer opens the listener. Its socket is not read before Run.
 func NewServer(opt Options) (*Server, error) {
 	opt = opt.withDefaults()
 	if err := opt.check(); err != nil {
@@ -73,6 +73,7 @@ func (s *Server) Close() error {
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.ln.begin()
 	accepting := make(chan error, 1)
 	go func() { accepting <- s.accept(ctx) }()
 	var failed error
@@ -104,9 +105,11 @@ func (s *Server) accept(ctx context.Context) error {
 			return err
 		}
 		remote := req.remote
+		id := ingest.NewConn()
+		log := s.opt.Log.With("conn", id, "remote", remote)
 		if how := s.admit(remote); how != "" {
 			s.metrics.results[how].Inc()
-			s.opt.Log.Debug("srt: connection refused", "remote", remote, "result", string(how))
+			log.Debug("srt: connection refused", "result", string(how))
 			code := gosrt.REJX_OVERLOAD
 			if how == resultShutdown {
 				code = gosrt.REJX_DOWN
@@ -116,24 +119,31 @@ func (s *Server) accept(ctx context.Context) error {
 		}
 		go func() {
 			defer s.leave(remote)
-			how, err := s.survive(ctx, req, remote)
+			how, err := s.survive(ctx, req, caller{remote, id, log})
 			s.metrics.results[how].Inc()
-			s.opt.Log.Debug("srt: connection ended", "remote", remote, "result", string(how), "error", err)
+			log.Debug("srt: connection ended", "result", string(how), "error", err)
 		}()
 	}
 }
 
+// caller is who asks for a connection.
+type caller struct {
+	remote netip.AddrPort
+	id     string // for the log
+	log    *slog.Logger
+}
+
 // survive keeps a fault in handling one peer's bytes from ending all the others' streams.
-func (s *Server) survive(ctx context.Context, req *request, remote netip.AddrPort) (how result, err error) {
+func (s *Server) survive(ctx context.Context, req *request, who caller) (how result, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.opt.Log.Error("srt: a fault of this server's ended a connection; please report it", "remote", remote,
+			who.log.Error("srt: a fault of this server's ended a connection; please report it",
 				"panic", fault, "stack", string(debug.Stack()))
 			req.forget()
 			how, err = resultPanic, errPanic
 		}
 	}()
-	return s.serve(ctx, req, remote)
+	return s.serve(ctx, req, who)
 }
 
 // addressOf is a peer's address as it is logged and counted.
@@ -173,17 +183,19 @@ func (s *Server) leave(remote netip.AddrPort) {
 }
 
 // serve answers a request, and reads what comes.
-func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort) (result, error) {
+func (s *Server) serve(ctx context.Context, req *request, who caller) (result, error) {
 	id, how, no := s.judge(req)
 	if no != nil {
 		s.metrics.refusals.Count(no.reason)
-		s.opt.Log.Log(ctx, s.loudness(), "srt: "+no.sentence, "remote", remote, "code", uint32(no.code))
+		who.log.Log(ctx, s.loudness(), "srt: "+no.sentence, "code", uint32(no.code))
 		req.reject(no.code)
 		return how, errors.New(no.sentence)
 	}
 	x := newSession(s.opt, s.metrics)
 	x.encrypted = s.opt.Passphrase != ""
-	pub, err := s.opt.Door.Open(ingest.Request{Protocol: "srt", Remote: remote, Stream: id.name, Key: id.key, Kick: x.kick})
+	pub, err := s.opt.Door.Open(ingest.Request{
+		Protocol: "srt", Remote: who.remote, Stream: id.name, Key: id.key, Kick: x.kick, Conn: who.id, Context: ctx,
+	})
 	if err != nil {
 		code := gosrt.REJX_FORBIDDEN
 		var refusal *ingest.Refusal
@@ -196,7 +208,7 @@ func (s *Server) serve(ctx context.Context, req *request, remote netip.AddrPort)
 	}
 	conn := req.accept()
 	defer conn.Close()
-	x.pub, x.log = pub, s.opt.Log.With("stream", pub.Name(), "remote", remote)
+	x.pub, x.log = pub, who.log.With("stream", pub.Name())
 	how, err = x.run(ctx, conn)
 	var refusal *ingest.Refusal
 	level := slog.LevelDebug

@@ -196,7 +196,7 @@ func codeOf(r ingest.Reason) gosrt.RejectionReason {
 		return codeConflict
 	case ingest.ReasonLimit:
 		return gosrt.REJX_OVERLOAD
-	case ingest.ReasonShutdown, ingest.ReasonCluster:
+	case ingest.ReasonShutdown, ingest.ReasonCluster, ingest.ReasonAuthority:
 		return gosrt.REJX_DOWN
 	}
 	return gosrt.REJX_FORBIDDEN

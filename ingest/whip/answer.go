@@ -47,12 +47,13 @@ func (s *Server) connection(o *offer, buffer bufferFactory) (*webrtc.PeerConnect
 	settings := webrtc.SettingEngine{LoggerFactory: libraryLog{s.opt.Log}}
 	settings.SetLite(true)
 	var networks []webrtc.NetworkType
-	if s.sockets.udp != nil {
-		settings.SetICEUDPMux(s.sockets.udp)
+	udp, tcp := s.sockets.begin()
+	if udp != nil {
+		settings.SetICEUDPMux(udp)
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
-	if s.sockets.tcp != nil {
-		settings.SetICETCPMux(s.sockets.tcp)
+	if tcp != nil {
+		settings.SetICETCPMux(tcp)
 		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
 	}
 	settings.SetNetworkTypes(networks)
@@ -232,10 +233,10 @@ func (s *Server) candidates(ctx context.Context) string {
 	var b strings.Builder
 	for i, a := range addresses {
 		udp, tcp := hostPriority|(udpLocal-i)<<8|255, hostPriority|(tcpLocal-i)<<8|255
-		if s.sockets.udp != nil {
+		if s.sockets.udpPort != 0 {
 			fmt.Fprintf(&b, "%s%d 1 udp %d %s %d typ host\r\n", attrCandidate, 2*i+1, udp, a.WithZone(""), s.sockets.udpPort)
 		}
-		if s.sockets.tcp != nil {
+		if s.sockets.tcpPort != 0 {
 			fmt.Fprintf(&b, "%s%d 1 tcp %d %s %d typ host tcptype passive\r\n", attrCandidate, 2*i+2, tcp, a.WithZone(""), s.sockets.tcpPort)
 		}
 	}

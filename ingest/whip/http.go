@@ -93,8 +93,9 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	if err := s.permit(r, from); err != nil {
-		s.refuse(w, r, err)
+	conn := ingest.NewConn()
+	if err := s.permit(r, from, conn); err != nil {
+		s.refuse(w, from, conn, err)
 		return
 	}
 	how, refusal := s.admit(from.Addr())
@@ -110,14 +111,14 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 			s.leave(from.Addr())
 		}
 	}()
-	o, how, ok := s.offerOf(w, r)
+	o, how, ok := s.offerOf(w, r, from, conn)
 	if !ok {
 		s.metrics.results[how].Inc()
 		return
 	}
-	c, answer, err := s.begin(r, from, o)
+	c, answer, err := s.begin(r, from, o, conn)
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, from, conn, err)
 		return
 	}
 	kept = true
@@ -135,7 +136,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 }
 
 // offerOf reads a request's offer, or answers why it is not taken.
-func (s *Server) offerOf(w http.ResponseWriter, r *http.Request) (*offer, result, bool) {
+func (s *Server) offerOf(w http.ResponseWriter, r *http.Request, from netip.AddrPort, conn string) (*offer, result, bool) {
 	body, ok := readBody(w, r, typeSDP)
 	if !ok {
 		return nil, resultBadRequest, false
@@ -146,7 +147,7 @@ func (s *Server) offerOf(w http.ResponseWriter, r *http.Request) (*offer, result
 	case err == nil:
 	case errors.As(err, &bad) && bad.unsupported:
 		// RFC 9725 4.4.4: an offer of which only a part could be taken is refused as a whole.
-		s.opt.Log.Warn("whip: offer refused", "remote", r.RemoteAddr, "reason", string(bad.reason), "message", bad.sentence)
+		s.opt.Log.Warn("whip: offer refused", "conn", conn, "remote", from, "reason", string(bad.reason), "message", bad.sentence)
 		s.metrics.refusals.Count(bad.reason)
 		problem(w, http.StatusUnprocessableEntity, "%s", bad.sentence)
 		return nil, resultUnsupported, false
@@ -162,11 +163,11 @@ type permitter interface{ Permits(ingest.Request) bool }
 
 // permit refuses, before it costs anything, who will not be let in: else a few who have no key could take all places with
 // offers that do not come to their end.
-func (s *Server) permit(r *http.Request, from netip.AddrPort) error {
+func (s *Server) permit(r *http.Request, from netip.AddrPort, conn string) error {
 	if credential(r) == "" && foreign(r) {
 		return ingest.Refuse(ingest.ReasonNoKeys, "Pages of other sites need a stream key to publish here. On this host itself, open the page as http://localhost.")
 	}
-	asked := request(r, from, func(*ingest.Refusal) {})
+	asked := request(r, from, conn, func(*ingest.Refusal) {})
 	if door, ok := s.opt.Door.(permitter); !ok || door.Permits(asked) {
 		return nil
 	}
@@ -204,11 +205,11 @@ func readBody(w http.ResponseWriter, r *http.Request, want string) (string, bool
 }
 
 // refuse answers why there is no session.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) refuse(w http.ResponseWriter, from netip.AddrPort, conn string, err error) {
 	var refusal *ingest.Refusal
 	if !errors.As(err, &refusal) {
 		s.metrics.results[resultBadRequest].Inc()
-		s.opt.Log.Warn("whip: offer failed", "remote", r.RemoteAddr, "error", err)
+		s.opt.Log.Warn("whip: offer failed", "conn", conn, "remote", from, "error", err)
 		problem(w, http.StatusBadRequest, "The offer cannot be answered: %s.", ingest.Clip(err.Error()))
 		return
 	}
@@ -227,7 +228,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case ingest.ReasonLimit:
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", "5")
-	case ingest.ReasonShutdown, ingest.ReasonCluster:
+	case ingest.ReasonShutdown, ingest.ReasonCluster, ingest.ReasonAuthority:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -64,9 +65,10 @@ func TestRefusals(t *testing.T) {
 		ingest.ReasonLimit:            {http.StatusTooManyRequests, true},
 		ingest.ReasonShutdown:         {http.StatusServiceUnavailable, true},
 		ingest.ReasonCluster:          {http.StatusServiceUnavailable, true},
+		ingest.ReasonAuthority:        {http.StatusServiceUnavailable, true},
 	} {
 		w := httptest.NewRecorder()
-		s.refuse(w, httptest.NewRequest("POST", "/whip/show", nil), ingest.Refuse(reason, "Why not."))
+		s.refuse(w, netip.AddrPort{}, "", ingest.Refuse(reason, "Why not."))
 		if again := w.Header().Get("Retry-After") != ""; w.Code != want.status || again != want.again || !strings.Contains(w.Body.String(), "Why not.") {
 			t.Errorf("%s: status %d, Retry-After %t: %s", reason, w.Code, again, w.Body)
 		}
@@ -214,7 +216,7 @@ func TestTooMany(t *testing.T) {
 		t.Errorf("%d, %d", first.status, second.status)
 	}
 	first.request(http.MethodDelete, first.location, "", "", "")
-	eventually(t, "the place is free", func() bool { return h.metric(t, "sessions", "") == 0 })
+	eventually(t, "the place is free", func() bool { return h.metric(t, "open_sessions", "") == 0 })
 	if third := newPublisher(t, h, picture(t, "")).post("three"); third.status != 201 {
 		t.Errorf("%d: %s", third.status, third.body)
 	}
@@ -243,7 +245,7 @@ func TestNothingLeft(t *testing.T) {
 		half.line.cut.Store(true)
 		half.post(fmt.Sprint("half", n))
 		newPublisher(t, h, picture(t, "")).post("never").stop()
-		eventually(t, "the sessions have ended", func() bool { return h.metric(t, "sessions", "") == 0 })
+		eventually(t, "the sessions have ended", func() bool { return h.metric(t, "open_sessions", "") == 0 })
 		stop()
 		cut.stop()
 		half.stop()

@@ -67,7 +67,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	r := &ingest.Registrar{Registerer: reg}
 	sessions := ingest.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "pushcart_whip_sessions", Help: "WHIP sessions that are open, publishing or not."}))
+		Name: "pushcart_whip_open_sessions", Help: "WHIP sessions that are open, publishing or not."}))
 	bytes := ingest.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pushcart_whip_bytes_received_total", Help: "Bytes of RTP received over WHIP."}))
 	waits := ingest.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{

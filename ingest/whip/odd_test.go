@@ -110,7 +110,7 @@ func TestUnanswerable(t *testing.T) {
 	}
 	have := len(h.seen.of(0))
 	eventually(t, "more pictures", func() bool { return len(h.seen.of(0)) >= have+10 })
-	if h.metric(t, "refusals_total", "taken_over") != 0 || h.metric(t, "sessions", "") != 1 {
+	if h.metric(t, "refusals_total", "taken_over") != 0 || h.metric(t, "open_sessions", "") != 1 {
 		t.Error("the former publisher was sent away, or the other's place is not free")
 	}
 }
@@ -150,7 +150,7 @@ func TestStreamFlood(t *testing.T) {
 	p.send()
 	p.reach(webrtc.PeerConnectionStateClosed)
 	eventually(t, "it is counted", func() bool { return h.metric(t, "refusals_total", "limit") == 1 })
-	eventually(t, "its place is free", func() bool { return h.metric(t, "sessions", "") == 0 })
+	eventually(t, "its place is free", func() bool { return h.metric(t, "open_sessions", "") == 0 })
 }
 
 // TestChannelFlood: what comes over data channels counts against the bitrate, too.

@@ -3,6 +3,7 @@ package whip
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,11 @@ type Options struct {
 	Door ingest.Entry
 	// UDPAddress and TCPAddress are where media come to, such as ":8189"; "" is no such port, and one of the two there must be.
 	UDPAddress, TCPAddress string
+	// Listen opens the TCP port, of the network "tcp"; nil is net.Listen.
+	Listen func(network, address string) (net.Listener, error)
+	// ListenPacket opens the UDP port on one of the host's addresses, of the network "udp"; it is called for each of them. What it
+	// returns must be a *net.UDPConn. Nil is net.ListenPacket.
+	ListenPacket func(network, address string) (net.PacketConn, error)
 	// PublicAddresses tells what publishers reach the media ports by, where that is not an address of this host's: of a 1:1 NAT or of
 	// the host of a container. IP addresses or host names, which are resolved for each session; the ports must be the same
 	// outside. Nil, or none: the addresses of the network interfaces.
@@ -120,6 +126,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Limits == nil {
 		o.Limits = DefaultLimits
+	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
+	if o.ListenPacket == nil {
+		o.ListenPacket = net.ListenPacket
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

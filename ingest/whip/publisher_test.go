@@ -29,6 +29,7 @@ import (
 
 	"pushcart/ingest"
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -55,7 +56,7 @@ func openHouse(t *testing.T, keys *auth.Keys, change func(*Options)) *house {
 	store.Store(keys)
 	log := slog.New(slog.DiscardHandler)
 	opt := Options{
-		Door: ingest.NewDoor(ingest.Options{Hub: h.hub, Keys: store, Log: log, Metrics: ingest.NewMetrics(h.registry),
+		Door: ingest.NewDoor(ingest.Options{Hub: h.hub, Authority: authority.New(authority.Options{Keys: store}), Log: log, Metrics: ingest.NewMetrics(h.registry),
 			Settings: func() ingest.Settings { return ingest.Settings{KeyframeTimeout: 20 * time.Second} }}),
 		UDPAddress: "127.0.0.1:0", TCPAddress: "127.0.0.1:0", Log: log, Registerer: h.registry,
 	}

@@ -36,7 +36,7 @@ type Server struct {
 	places   ingest.Places
 }
 
-// NewServer opens the media ports. Its HTTP handlers, which Register adds, work until Run has ended.
+// NewServer opens the media ports, which are not read before Run or the first session. Its HTTP handlers, which Register adds, work until Run has ended.
 func NewServer(opt Options) (*Server, error) {
 	opt, err := opt.withDefaults()
 	if err != nil {
@@ -54,7 +54,7 @@ func NewServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("whip: making the DTLS certificate: %w", err)
 	}
-	sockets, err := listen(opt.UDPAddress, opt.TCPAddress, libraryLog{opt.Log}.NewLogger("ice"))
+	sockets, err := listen(opt, libraryLog{opt.Log}.NewLogger("ice"))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func NewServer(opt Options) (*Server, error) {
 
 // AddrUDP is the first address of the UDP port that media come to; nil without UDP.
 func (s *Server) AddrUDP() net.Addr {
-	if s.sockets.udp == nil {
+	if s.sockets.udpPort == 0 {
 		return nil
 	}
 	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.sockets.addresses[0], uint16(s.sockets.udpPort)))
@@ -74,7 +74,7 @@ func (s *Server) AddrUDP() net.Addr {
 
 // AddrTCP is the first address of the TCP port that media come to; nil without TCP.
 func (s *Server) AddrTCP() net.Addr {
-	if s.sockets.tcp == nil {
+	if s.sockets.tcpPort == 0 {
 		return nil
 	}
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.sockets.addresses[0], uint16(s.sockets.tcpPort)))
@@ -91,6 +91,7 @@ func (s *Server) Addr() net.Addr {
 // Run serves until ctx ends, which is no error. It tells the publishers by closing their connections, and returns after the
 // last session and the ports have ended.
 func (s *Server) Run(ctx context.Context) error {
+	s.sockets.begin()
 	select {
 	case <-ctx.Done():
 	case <-s.ctx.Done():

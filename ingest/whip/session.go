@@ -45,6 +45,7 @@ var (
 type session struct {
 	server *Server
 	id     string
+	conn   string // for the log: the identifier above is nearly a secret
 	name   string
 	from   netip.AddrPort
 	secret [sha256.Size]byte // of the token
@@ -76,16 +77,17 @@ type session struct {
 
 // begin makes a session of an offer: it makes the connection, and asks the door. The stream's present publisher makes way for one
 // whose offer can be answered only.
-func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session, string, error) {
+func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer, conn string) (*session, string, error) {
+	log := s.opt.Log.With("conn", conn, "protocol", "whip", "remote", from)
 	c := &session{
-		server: s, id: newID(), from: from, offer: o, secret: sha256.Sum256([]byte(credential(r))),
+		server: s, id: newID(), conn: conn, log: log, from: from, offer: o, secret: sha256.Sum256([]byte(credential(r))),
 		kicked: make(chan *ingest.Refusal, 1), left: make(chan struct{}, 1), states: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), cards: make(chan cardReply, maxReplies),
 		entity: newID(), remote: credentials(o.text),
 	}
 	answer, err := c.connect(r.Context())
 	if err == nil {
-		err = c.open(request(r, from, c.kick))
+		err = c.open(request(r, from, conn, c.kick))
 	}
 	if err == nil && !s.add(c) {
 		err = ingest.Refuse(ingest.ReasonShutdown, "This server is shutting down. Reconnect in a moment.")
@@ -100,8 +102,11 @@ func (s *Server) begin(r *http.Request, from netip.AddrPort, o *offer) (*session
 }
 
 // request is what a POST asks of the door.
-func request(r *http.Request, from netip.AddrPort, kick func(*ingest.Refusal)) ingest.Request {
-	return ingest.Request{Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: ingest.Clip(r.UserAgent()), Kick: kick}
+func request(r *http.Request, from netip.AddrPort, conn string, kick func(*ingest.Refusal)) ingest.Request {
+	return ingest.Request{
+		Protocol: "whip", Remote: from, Stream: r.PathValue("name"), Key: credential(r), Agent: ingest.Clip(ingest.PlainText(r.UserAgent())),
+		Kick: kick, Conn: conn, Context: r.Context(),
+	}
 }
 
 // maxBuffers is how many RTP and RTCP streams may come in a session's life, and bufferSize how many bytes of each wait to be
@@ -153,7 +158,7 @@ func (c *session) open(r ingest.Request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pub, c.name = pub, pub.Name()
-	c.log = c.server.opt.Log.With("stream", c.name, "protocol", "whip", "remote", c.from)
+	c.log = c.log.With("stream", c.name)
 	c.media.init(c, feed.New(feed.Options{Publication: pub, Log: c.log, Now: c.server.opt.Now}))
 	return nil
 }
@@ -379,11 +384,11 @@ func (c *session) disconnect() {
 		return
 	}
 	slow := time.AfterFunc(closeTimeout, func() {
-		c.server.opt.Log.Error("whip: a connection does not end", "remote", c.from)
+		c.log.Error("whip: a connection does not end")
 	})
 	defer slow.Stop()
 	if err := c.pc.GracefulClose(); err != nil {
-		c.server.opt.Log.Debug("whip: closing the connection", "error", err)
+		c.log.Debug("whip: closing the connection", "error", err)
 	}
 	c.others.Wait()
 }

@@ -434,7 +434,7 @@ func TestHalfOpen(t *testing.T) {
 	p.line.cut.Store(true)
 	p.post("show")
 	eventually(t, "the session is gone", func() bool { return h.metric(t, "sessions_total", "connect_timeout") == 1 })
-	eventually(t, "its place is free", func() bool { return h.metric(t, "sessions", "") == 0 })
+	eventually(t, "its place is free", func() bool { return h.metric(t, "open_sessions", "") == 0 })
 }
 
 // TestSilent: a connection over which no media come ends by itself.

@@ -38,28 +38,38 @@ const portTries = 20
 type sockets struct {
 	addresses []netip.Addr // by which the host can be reached
 	loopback  bool         // some of them are loopback addresses
-	udp       ice.UDPMux   // nil without UDP
-	udpPort   int
-	tcp       ice.TCPMux // nil without TCP
-	tcpPort   int
+	conns     []*net.UDPConn
+	udpPort   int          // 0 without UDP
+	listener  net.Listener // nil without TCP
+	tcpPort   int          // 0 without TCP
+	log       logging.LeveledLogger
+
+	open       func(network, address string) (net.Listener, error)
+	openPacket func(network, address string) (net.PacketConn, error)
+
+	mu    sync.Mutex // guards what follows
+	begun bool
+	over  bool
+	udp   ice.UDPMux // nil without UDP, and before begun
+	tcp   ice.TCPMux // likewise
 }
 
-// listen opens ports on addresses such as ":8189" or "127.0.0.1:0"; "" is no such port. Where both have port 0 they get the
+// listen opens the ports of Options on addresses such as ":8189" or "127.0.0.1:0"; "" is no such port. Where both have port 0 they get the
 // same one, if it is free.
-func listen(udp, tcp string, log logging.LeveledLogger) (_ *sockets, err error) {
-	s := &sockets{}
+func listen(opt Options, log logging.LeveledLogger) (_ *sockets, err error) {
+	s := &sockets{open: opt.Listen, openPacket: opt.ListenPacket, log: log}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if udp != "" {
-		if err := s.listenUDP(udp, log); err != nil {
+	if udp := opt.UDPAddress; udp != "" {
+		if err := s.listenUDP(udp); err != nil {
 			return nil, err
 		}
 	}
-	if tcp != "" {
-		if err := s.listenTCP(tcp, log); err != nil {
+	if tcp := opt.TCPAddress; tcp != "" {
+		if err := s.listenTCP(tcp); err != nil {
 			return nil, err
 		}
 	}
@@ -81,7 +91,7 @@ func endpoint(address string) (*net.UDPAddr, error) {
 	return at, nil
 }
 
-func (s *sockets) listenUDP(address string, log logging.LeveledLogger) error {
+func (s *sockets) listenUDP(address string) error {
 	at, err := endpoint(address)
 	if err != nil {
 		return err
@@ -90,14 +100,9 @@ func (s *sockets) listenUDP(address string, log logging.LeveledLogger) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		conns, err := openUDP(s.addresses, at.Port)
+		conns, err := s.openUDP(at.Port)
 		if err == nil {
-			var muxes []ice.UDPMux
-			for _, c := range conns {
-				s.udpPort = c.LocalAddr().(*net.UDPAddr).Port
-				muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: log}))
-			}
-			s.udp = ice.NewMultiUDPMuxDefault(muxes...)
+			s.conns, s.udpPort = conns, conns[0].LocalAddr().(*net.UDPAddr).Port
 			return nil
 		}
 		if at.Port != 0 || try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
@@ -107,9 +112,9 @@ func (s *sockets) listenUDP(address string, log logging.LeveledLogger) error {
 }
 
 // openUDP opens a port on all addresses.
-func openUDP(addresses []netip.Addr, port int) (conns []*net.UDPConn, err error) {
-	for _, a := range addresses {
-		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, uint16(port))))
+func (s *sockets) openUDP(port int) (conns []*net.UDPConn, err error) {
+	for _, a := range s.addresses {
+		c, err := ingest.ListenUDP(s.openPacket, netip.AddrPortFrom(a, uint16(port)).String())
 		if err != nil {
 			for _, c := range conns {
 				c.Close()
@@ -123,7 +128,7 @@ func openUDP(addresses []netip.Addr, port int) (conns []*net.UDPConn, err error)
 	return conns, nil
 }
 
-func (s *sockets) listenTCP(address string, log logging.LeveledLogger) error {
+func (s *sockets) listenTCP(address string) error {
 	at, err := endpoint(address)
 	if err != nil {
 		return err
@@ -142,24 +147,57 @@ func (s *sockets) listenTCP(address string, log logging.LeveledLogger) error {
 	if port == 0 {
 		port = s.udpPort
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+	l, err := s.open("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 	if err != nil && at.Port == 0 {
-		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		l, err = s.open("tcp", net.JoinHostPort(host, "0"))
 	}
 	if err != nil {
 		return fmt.Errorf("whip: opening the TCP port for media on %s: %w", address, err)
 	}
 	s.tcpPort = l.Addr().(*net.TCPAddr).Port
-	limited := &limitedListener{Listener: l, closed: make(chan struct{}), byAddress: map[netip.Addr]int{}}
-	s.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-		Listener: limited, Logger: log, ReadBufferSize: tcpReadBuffer, WriteBufferSize: tcpWriteBuffer,
-		FirstStunBindTimeout: firstBindTimeout, AliveDurationForConnFromStun: firstBindTimeout,
-	})
+	s.listener = &limitedListener{Listener: l, closed: make(chan struct{}), byAddress: map[netip.Addr]int{}}
 	return nil
+}
+
+// begin reads the ports from now on, and returns what does; nil for one that there is not. Before, packets wait, or go to another
+// process that has the sockets too.
+func (s *sockets) begin() (ice.UDPMux, ice.TCPMux) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun || s.over {
+		return s.udp, s.tcp
+	}
+	s.begun = true
+	if len(s.conns) > 0 {
+		var muxes []ice.UDPMux
+		for _, c := range s.conns {
+			muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c, Logger: s.log}))
+		}
+		s.udp = ice.NewMultiUDPMuxDefault(muxes...)
+	}
+	if s.listener != nil {
+		s.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
+			Listener: s.listener, Logger: s.log, ReadBufferSize: tcpReadBuffer, WriteBufferSize: tcpWriteBuffer,
+			FirstStunBindTimeout: firstBindTimeout, AliveDurationForConnFromStun: firstBindTimeout,
+		})
+	}
+	return s.udp, s.tcp
 }
 
 // close ends the ports and what reads them.
 func (s *sockets) close() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if !s.begun {
+		for _, c := range s.conns {
+			err = errors.Join(err, c.Close())
+		}
+		if s.listener != nil {
+			err = errors.Join(err, s.listener.Close())
+		}
+		return err
+	}
 	if s.udp != nil {
 		err = s.udp.Close()
 	}

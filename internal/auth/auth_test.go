@@ -334,11 +334,11 @@ func TestLadderOfKey(t *testing.T) {
 		{"show1", "secret-one", "mobile"}, {"show2", "secret-two", ""}, {"show2", "master-key", "studio"}, {"show1", "master-key", "own"},
 	} {
 		c, _, ok := k.Check(tt.stream, tt.secret)
-		if got := k.Ladder(tt.stream, c); !ok || got != tt.want {
+		if got := k.Terms(tt.stream, c).Ladder; !ok || got != tt.want {
 			t.Errorf("%s with %s has the ladder %q, want %q", tt.stream, tt.secret, got, tt.want)
 		}
 	}
-	if (*Keys)(nil).Ladder("show1", "x") != "" {
+	if (*Keys)(nil).Terms("show1", "x") != (Terms{}) {
 		t.Error("no keys have a ladder")
 	}
 }

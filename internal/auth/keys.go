@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 )
 
 // AnyStream in an Entry lets its key publish under any name.
@@ -22,13 +23,28 @@ type Entry struct {
 	// Standby tells that publishers with the key stand by: they are let in and wait while another publisher has the stream, go on
 	// with it when that one goes, and give way when it returns.
 	Standby bool
+	// MaxBitrate is the most that publishers with the key may send, all tracks together, in bit/s; 0 is no limit.
+	MaxBitrate int64
+	// MaxDuration is how long a show of theirs may last; 0 is no limit.
+	MaxDuration time.Duration
+	// Role is what an operator token is good for; "" is Admin for AnyStream, and Producer for a stream. Stream keys have none.
+	Role Role
+}
+
+// Terms are what a stream key grants besides the stream.
+type Terms struct {
+	// Ladder, Standby, MaxBitrate and MaxDuration are as in Entry.
+	Ladder      string
+	Standby     bool
+	MaxBitrate  int64
+	MaxDuration time.Duration
 }
 
 // EntryError says which entry cannot be used, and why.
 type EntryError struct {
 	// Index of the entry, from 0.
 	Index int
-	// Field is "stream" or "key".
+	// Field is "stream", "key" or "role".
 	Field string
 	// Err completes the sentence "the field cannot be used: ...".
 	Err error
@@ -49,8 +65,8 @@ type key struct {
 	stream     string
 	secret     digest
 	credential Credential
-	ladder     string
-	standby    bool
+	terms      Terms
+	role       Role
 }
 
 // EntryErrors is everything that is wrong with a list of entries, in the list's order.
@@ -92,13 +108,18 @@ func NewSharedKeys(entries []Entry, pepper []byte) (*Keys, error) {
 			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: err})
 			continue
 		}
+		if err := e.validRole(); err != nil {
+			wrong = append(wrong, &EntryError{Index: i, Field: "role", Err: err})
+		}
 		d := digestOf(e.Key)
 		if first, ok := seen[pair{e.Stream, d}]; ok {
 			wrong = append(wrong, &EntryError{Index: i, Field: "key", Err: fmt.Errorf("entry %d has the same secret for the same stream", first+1)})
 			continue
 		}
 		seen[pair{e.Stream, d}] = i
-		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential(pepper), ladder: e.Ladder, standby: e.Standby})
+		k.all = append(k.all, key{stream: e.Stream, secret: d, credential: d.credential(pepper), role: e.role(), terms: Terms{
+			Ladder: e.Ladder, Standby: e.Standby, MaxBitrate: e.MaxBitrate, MaxDuration: e.MaxDuration,
+		}})
 	}
 	if wrong != nil {
 		return nil, wrong
@@ -167,42 +188,33 @@ func (k *Keys) Permits(stream, secret string) (Credential, bool) {
 	return c, ok
 }
 
-// Ladder is the ladder of the key that a credential for a stream stands for; "" where it has none. An entry for the stream comes
-// before one for any.
-func (k *Keys) Ladder(stream string, c Credential) string {
+// Terms are those of the key that a credential for a stream stands for; the zero value where there is none. They are said by the
+// entry for the stream, or else by that for any; a ladder that the former does not name is the latter's.
+func (k *Keys) Terms(stream string, c Credential) Terms {
 	if k == nil {
-		return ""
+		return Terms{}
 	}
-	ladder := ""
-	for i := range k.all {
-		switch e := &k.all[i]; {
-		case e.credential != c || e.ladder == "":
-		case e.stream == stream:
-			return e.ladder
-		case e.stream == AnyStream:
-			ladder = e.ladder
-		}
-	}
-	return ladder
-}
-
-// Standby tells whether publishers with a credential stand by for a stream, which is said by the entry for the stream, or else by
-// that for any.
-func (k *Keys) Standby(stream string, c Credential) bool {
-	if k == nil {
-		return false
-	}
-	standby := false
+	var own, every *Terms
 	for i := range k.all {
 		switch e := &k.all[i]; {
 		case e.credential != c:
 		case e.stream == stream:
-			return e.standby
+			own = &e.terms
 		case e.stream == AnyStream:
-			standby = e.standby
+			every = &e.terms
 		}
 	}
-	return standby
+	switch {
+	case own == nil && every == nil:
+		return Terms{}
+	case own == nil:
+		return *every
+	}
+	t := *own
+	if t.Ladder == "" && every != nil {
+		t.Ladder = every.Ladder
+	}
+	return t
 }
 
 // Known tells whether a secret is one of the set, for whatever stream.

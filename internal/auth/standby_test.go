@@ -29,12 +29,12 @@ func TestStandby(t *testing.T) {
 		if !ok {
 			t.Fatalf("%+v is not let in", tt)
 		}
-		if got := k.Standby(name, c); got != tt.standby {
+		if got := k.Terms(name, c).Standby; got != tt.standby {
 			t.Errorf("%+v: stands by: %v", tt, got)
 		}
 	}
 	var none *Keys
-	if none.Standby("show", "") || k.Standby("show", "somebody") {
+	if none.Terms("show", "").Standby || k.Terms("show", "somebody").Standby {
 		t.Error("who is not known stands by")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const (
@@ -22,7 +24,7 @@ func cardsRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	show, err := startShow(ctx, n)
 	if err != nil {
 		return nil, err
@@ -33,7 +35,7 @@ func cardsRow(ctx context.Context, o options) ([]row, error) {
 			return nil, err
 		}
 	}
-	if err := pause(ctx, 4*time.Second); err != nil {
+	if err := load.Pause(ctx, 4*time.Second); err != nil {
 		return nil, err
 	}
 	var half, most, ratios, ackHalf, ackMost samples

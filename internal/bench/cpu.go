@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const (
@@ -19,21 +21,21 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	var only listening
 	d, err := self(ctx, &only, "discard")
 	if err != nil {
 		return nil, err
 	}
-	defer d.stop()
+	defer d.Stop()
 
 	sides := []struct {
 		name, address string
 		pid           int
 		used          samples
 	}{
-		{name: "node", address: n.RTMP, pid: n.pid()},
-		{name: "only reading", address: only.Address, pid: d.pid()},
+		{name: "node", address: n.RTMP, pid: n.PID()},
+		{name: "only reading", address: only.Address, pid: d.PID()},
 	}
 	var ratios samples
 	ahead := fullWindow
@@ -63,11 +65,11 @@ func cpuRow(ctx context.Context, o options) ([]row, error) {
 
 // cpuOf publishes to one side and returns how many cores that side's process used meanwhile.
 func cpuOf(ctx context.Context, o options, n *node, address string, pid int, ahead time.Duration) (float64, error) {
-	l, err := load(ctx, address, cpuStreams, ahead)
+	l, err := publishAll(ctx, address, cpuStreams, ahead)
 	if err != nil {
 		return 0, err
 	}
-	defer l.stop()
+	defer l.Stop()
 	if address == n.RTMP {
 		if err := n.live(ctx, cpuStreams); err != nil {
 			return 0, err
@@ -80,7 +82,7 @@ func cpuOf(ctx context.Context, o options, n *node, address string, pid int, ahe
 	if err != nil {
 		return 0, err
 	}
-	if err := l.alive(); err != nil {
+	if err := l.Alive(); err != nil {
 		return 0, err
 	}
 	return used.Seconds() / wall.Seconds(), nil
@@ -88,15 +90,15 @@ func cpuOf(ctx context.Context, o options, n *node, address string, pid int, ahe
 
 // measure returns the CPU time that a process uses within about d.
 func measure(ctx context.Context, pid int, d time.Duration) (used, wall time.Duration, err error) {
-	from, err := cpuTime(pid)
+	from, err := load.CPUTime(pid)
 	if err != nil {
 		return 0, 0, err
 	}
 	begin := time.Now()
-	if err := pause(ctx, d); err != nil {
+	if err := load.Pause(ctx, d); err != nil {
 		return 0, 0, err
 	}
-	to, err := cpuTime(pid)
+	to, err := load.CPUTime(pid)
 	if err != nil {
 		return 0, 0, fmt.Errorf("the process has ended: %w", err)
 	}

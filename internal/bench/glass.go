@@ -42,14 +42,14 @@ func glassRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
-	clock, err := start(ctx, false, nil, js, filepath.Join(webFolder, clockScript), "--publish", "rtmp://"+n.RTMP+"/live/clock")
+	defer n.Stop()
+	clock, err := start(ctx, nil, js, filepath.Join(webFolder, clockScript), "--publish", "rtmp://"+n.RTMP+"/live/clock")
 	if err != nil {
 		return nil, err
 	}
-	defer clock.stop()
+	defer clock.Stop()
 	if err := n.live(ctx, 1); err != nil {
-		return nil, errors.Join(err, clock.alive())
+		return nil, errors.Join(err, clock.Alive())
 	}
 	var half, most samples
 	for turn := range min(o.runs, 2) {
@@ -70,13 +70,13 @@ func glassRow(ctx context.Context, o options) ([]row, error) {
 
 // look opens a browser on the page for a time.
 func look(ctx context.Context, js, url string, d time.Duration) (s seen, err error) {
-	c, err := start(ctx, false, nil, js, filepath.Join(webFolder, glassScript), "--url", url,
+	c, err := start(ctx, nil, js, filepath.Join(webFolder, glassScript), "--url", url,
 		"--seconds", fmt.Sprint(int(d.Seconds())))
 	if err != nil {
 		return s, err
 	}
-	defer c.stop()
-	err = c.read(ctx, d+90*time.Second, &s)
+	defer c.Stop()
+	err = c.Read(ctx, d+90*time.Second, &s)
 	if err == nil && s.Samples-s.Unreadable < s.Samples/2 {
 		err = fmt.Errorf("of %d pictures %d had no readable clock", s.Samples, s.Unreadable)
 	}

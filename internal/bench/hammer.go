@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pushcart/internal/config"
+	"pushcart/internal/load"
 	"pushcart/packager/hls"
 )
 
@@ -92,10 +93,10 @@ func hammerMode(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer v.close()
-		group.Go(func() { failed <- v.hammer(ctx, v.request(*path, *zipped), &count) })
+		defer v.Close()
+		group.Go(func() { failed <- hammerOn(ctx, v, v.Request(*path, *zipped), &count) })
 	}
-	if err := pause(ctx, hammerWarmUp); err != nil {
+	if err := load.Pause(ctx, hammerWarmUp); err != nil {
 		return err
 	}
 	from := count.Load()
@@ -113,18 +114,18 @@ func hammerMode(ctx context.Context, args []string) error {
 	return say(h)
 }
 
-// hammer asks and reads answers until ctx ends.
-func (v *viewer) hammer(ctx context.Context, request []byte, count *atomic.Int64) error {
+// hammerOn asks and reads answers until ctx ends.
+func hammerOn(ctx context.Context, v *load.Conn, request []byte, count *atomic.Int64) error {
 	for ctx.Err() == nil {
-		if err := v.send(request); err != nil {
+		if err := v.Send(request); err != nil {
 			return err
 		}
-		a, err := v.answer(false)
+		a, err := v.Answer(false)
 		if err != nil {
 			return err
 		}
-		if a.status != http.StatusOK {
-			return fmt.Errorf("status %d", a.status)
+		if a.Status != http.StatusOK {
+			return fmt.Errorf("status %d", a.Status)
 		}
 		count.Add(1)
 	}

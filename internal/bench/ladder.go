@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 // ladderStreams is how many streams are encoded at once: no more than two cores can, besides what publishes them.
@@ -55,40 +57,40 @@ func ladderCost(ctx context.Context, o options, settings ...string) (u ladderUse
 	if err != nil {
 		return u, err
 	}
-	defer n.stop()
-	l, err := load(ctx, n.RTMP, ladderStreams, 0)
+	defer n.Stop()
+	l, err := publishAll(ctx, n.RTMP, ladderStreams, 0)
 	if err != nil {
 		return u, err
 	}
-	defer l.stop()
+	defer l.Stop()
 	if err := n.live(ctx, ladderStreams); err != nil {
 		return u, err
 	}
 	rungs := len(settings) > 1
 	if rungs {
-		if err := until(ctx, startTimeout, "rungs of all streams", func() (bool, error) { _, err := n.slowestRung(); return err == nil, err }); err != nil {
+		if err := load.Until(ctx, load.StartTimeout, "rungs of all streams", func() (bool, error) { _, err := n.slowestRung(); return err == nil, err }); err != nil {
 			return u, err
 		}
 	}
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := load.Pause(ctx, 3*time.Second); err != nil {
 		return u, err
 	}
 	if o.profiles != "" && rungs {
 		defer n.profile(o.profiles, "ladder", o.seconds)()
 	}
-	before, err := childrenTime(n.pid())
+	before, err := childrenTime(n.PID())
 	if err != nil {
 		return u, err
 	}
-	used, wall, err := measure(ctx, n.pid(), o.seconds)
+	used, wall, err := measure(ctx, n.PID(), o.seconds)
 	if err != nil {
 		return u, err
 	}
-	after, err := childrenTime(n.pid())
+	after, err := childrenTime(n.PID())
 	if err != nil {
 		return u, err
 	}
-	if err := l.alive(); err != nil {
+	if err := l.Alive(); err != nil {
 		return u, err
 	}
 	u.node, u.children = used.Seconds()/wall.Seconds(), (after-before).Seconds()/wall.Seconds()

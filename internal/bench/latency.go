@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const (
@@ -23,19 +25,19 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	show, err := startShow(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	defer show.end()
-	if err := pause(ctx, 4*time.Second); err != nil {
+	if err := load.Pause(ctx, 4*time.Second); err != nil {
 		return nil, err
 	}
 	var rows []row
 	for _, kind := range []struct {
 		name string
-		ask  func(*crowd, *viewer) error
+		ask  func(*crowd, *load.Conn) error
 	}{{"playlist reload", (*crowd).waitForPlaylist}, {"hinted part", (*crowd).waitForPart}} {
 		var half, most samples
 		for turn := range o.turns() {
@@ -64,7 +66,7 @@ func latencyRow(ctx context.Context, o options) ([]row, error) {
 type show struct {
 	node  *node
 	name  string
-	stop  chan struct{}
+	stop  context.CancelFunc
 	ended chan struct{}
 	err   error // how the publisher ended; to be read after ended
 
@@ -82,19 +84,21 @@ func startShow(ctx context.Context, n *node) (*show, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := publish(n.RTMP, latencyStream)
+	session, err := publish(ctx, n.RTMP, latencyStream)
 	if err != nil {
 		return nil, err
 	}
-	s := &show{node: n, name: latencyStream, stop: make(chan struct{}), ended: make(chan struct{}), begin: time.Now()}
+	ctx, stop := context.WithCancel(ctx)
+	s := &show{node: n, name: latencyStream, stop: stop, ended: make(chan struct{}), begin: time.Now()}
 	s.sent = make([]atomic.Int64, int(limit.Seconds())*frameRate)
-	configs, frames := newPackets(rec)
+	p := load.Publisher{
+		Session: session, Reel: load.NewReel(rec), Pace: load.Pace{Begin: s.begin},
+		Before: func(frame int) { s.sent[frame].Store(int64(time.Since(s.begin))) },
+	}
 	go func() {
 		defer close(s.ended)
-		defer p.close()
-		s.err = p.play(configs, frames, pace{begin: s.begin, speed: 1}, s.stop, func(frame int) {
-			s.sent[frame].Store(int64(time.Since(s.begin)))
-		})
+		defer session.Close()
+		s.err = p.Play(ctx)
 	}()
 	return s, nil
 }
@@ -119,7 +123,7 @@ func (s *show) left(frames int, got time.Time) (time.Time, bool) {
 }
 
 func (s *show) end() {
-	close(s.stop)
+	s.stop()
 	<-s.ended
 }
 
@@ -143,7 +147,7 @@ type wait struct {
 
 // watch has so many viewers wait for parts in their way for a time and returns how late each of their responses was, in
 // ms after the part's last frame was handed to the operating system.
-func (s *show) watch(ctx context.Context, d time.Duration, viewers int, ask func(*crowd, *viewer) error) (samples, error) {
+func (s *show) watch(ctx context.Context, d time.Duration, viewers int, ask func(*crowd, *load.Conn) error) (samples, error) {
 	c := &crowd{show: s, till: time.Now().Add(d)}
 	var group sync.WaitGroup
 	for range viewers {
@@ -151,7 +155,7 @@ func (s *show) watch(ctx context.Context, d time.Duration, viewers int, ask func
 		if err != nil {
 			return nil, err
 		}
-		defer v.close()
+		defer v.Close()
 		group.Go(func() {
 			for time.Now().Before(c.till) && ctx.Err() == nil {
 				if err := ask(c, v); err != nil {
@@ -165,7 +169,7 @@ func (s *show) watch(ctx context.Context, d time.Duration, viewers int, ask func
 		if err := s.learn(); err != nil {
 			c.fail(err)
 		}
-		if err := pause(ctx, min(time.Until(c.till)+time.Millisecond, 2*time.Second)); err != nil {
+		if err := load.Pause(ctx, min(time.Until(c.till)+time.Millisecond, 2*time.Second)); err != nil {
 			c.fail(err)
 		}
 	}
@@ -239,15 +243,15 @@ func (c *crowd) note(w wait) {
 func breather() { time.Sleep(20*time.Millisecond + rand.N(60*time.Millisecond)) }
 
 // next finds out which part comes next.
-func (c *crowd) next(v *viewer) (string, position, error) {
-	a, err := v.get("/live/"+c.show.name+"/video.m3u8", true)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("the playlist: status %d", a.status)
+func (c *crowd) next(v *load.Conn) (string, position, error) {
+	a, err := v.Get("/live/"+c.show.name+"/video.m3u8", true)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("the playlist: status %d", a.Status)
 	}
 	if err != nil {
 		return "", position{}, err
 	}
-	text, err := a.text()
+	text, err := unzipped(a)
 	if err != nil {
 		return "", position{}, err
 	}
@@ -255,22 +259,22 @@ func (c *crowd) next(v *viewer) (string, position, error) {
 }
 
 // waitForPlaylist waits for one playlist with the part that is announced.
-func (c *crowd) waitForPlaylist(v *viewer) error {
+func (c *crowd) waitForPlaylist(v *load.Conn) error {
 	_, at, err := c.next(v)
 	for err == nil && time.Now().Before(c.till) {
 		w := wait{at: at, sent: time.Now()}
-		var a answer
-		if a, err = v.get(reload(c.show.name, at), true); err != nil {
+		var a load.Answer
+		if a, err = v.Get(reload(c.show.name, at), true); err != nil {
 			return err
 		}
-		if a.status != http.StatusOK {
-			return fmt.Errorf("waiting for the playlist with part %v: status %d", at, a.status)
+		if a.Status != http.StatusOK {
+			return fmt.Errorf("waiting for the playlist with part %v: status %d", at, a.Status)
 		}
-		w.got = a.at
+		w.got = a.At
 		c.note(w)
 		breather()
 		var text string
-		if text, err = a.text(); err == nil {
+		if text, err = unzipped(a); err == nil {
 			_, at, err = hint(text)
 		}
 	}
@@ -278,27 +282,27 @@ func (c *crowd) waitForPlaylist(v *viewer) error {
 }
 
 // waitForPart waits for the part that is announced.
-func (c *crowd) waitForPart(v *viewer) error {
+func (c *crowd) waitForPart(v *load.Conn) error {
 	uri, at, err := c.next(v)
 	if err != nil {
 		return err
 	}
 	w := wait{at: at, sent: time.Now()}
-	if err := v.send(v.request("/live/"+c.show.name+"/"+uri, false)); err != nil {
+	if err := v.Send(v.Request("/live/"+c.show.name+"/"+uri, false)); err != nil {
 		return err
 	}
-	a, err := v.answer(false)
+	a, err := v.Answer(false)
 	switch {
 	case err != nil:
 		return err
-	case a.status == http.StatusNotFound: // the segment ended before it
+	case a.Status == http.StatusNotFound: // the segment ended before it
 		c.mu.Lock()
 		c.missed++
 		c.mu.Unlock()
-	case a.status != http.StatusOK:
-		return errors.New("waiting for " + uri + ": status " + fmt.Sprint(a.status))
+	case a.Status != http.StatusOK:
+		return errors.New("waiting for " + uri + ": status " + fmt.Sprint(a.Status))
 	default:
-		w.got = a.at
+		w.got = a.At
 		c.note(w)
 	}
 	breather()

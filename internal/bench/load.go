@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 // loadMode is the load generator: it publishes many streams until its standard input ends or it is told to stop.
@@ -22,19 +24,19 @@ func loadMode(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	configs, frames := newPackets(rec)
+	reel := load.NewReel(rec)
 	failed := make(chan error, *streams)
 	begin := time.Now()
 	for i := range *streams {
-		p, err := publish(*address, streamName(i))
+		s, err := publish(ctx, *address, streamName(i))
 		if err != nil {
 			return err
 		}
-		defer p.close()
+		defer s.Close()
 		// Key frames of different publishers come at different moments.
 		stagger := time.Duration(i) * 2 * time.Second / time.Duration(*streams)
-		pace := pace{begin: begin.Add(stagger), ahead: *ahead, speed: *speed}
-		go func() { failed <- p.play(configs, frames, pace, ctx.Done(), nil) }()
+		p := load.Publisher{Session: s, Reel: reel, Pace: load.Pace{Begin: begin.Add(stagger), Ahead: *ahead, Speed: *speed}}
+		go func() { failed <- p.Play(ctx) }()
 	}
 	if err := say(struct{}{}); err != nil {
 		return err
@@ -47,21 +49,30 @@ func loadMode(ctx context.Context, args []string) error {
 	return nil
 }
 
+// publish begins to publish under a name.
+func publish(ctx context.Context, address, name string) (*load.Session, error) {
+	t, err := load.ParseTarget("rtmp://" + address + "/live/" + name)
+	if err != nil {
+		return nil, err
+	}
+	return load.Publish(ctx, t, nil, load.StartTimeout)
+}
+
 func streamName(i int) string { return fmt.Sprintf("show%02d", i) }
 
-// load starts a load generator of so many streams and returns when they all publish in real time.
-func load(ctx context.Context, address string, streams int, ahead time.Duration) (*child, error) {
+// publishAll starts a load generator of so many streams and returns when they all publish in real time.
+func publishAll(ctx context.Context, address string, streams int, ahead time.Duration) (*load.Process, error) {
 	const speed = 10
 	c, err := self(ctx, &struct{}{}, "load", "-address", address, "-streams", fmt.Sprint(streams),
 		"-ahead", ahead.String(), "-speed", fmt.Sprint(speed))
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, ahead/speed+2*time.Second); err != nil {
-		c.stop()
+	if err := load.Pause(ctx, ahead/speed+2*time.Second); err != nil {
+		c.Stop()
 		return nil, err
 	}
-	return c, c.alive()
+	return c, c.Alive()
 }
 
 // endWithInput cancels when standard input ends: the parent is gone or wants no more.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const (
@@ -44,12 +46,12 @@ func windowMemory(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
-	l, err := load(ctx, n.RTMP, memoryStreams, ahead)
+	defer n.Stop()
+	l, err := publishAll(ctx, n.RTMP, memoryStreams, ahead)
 	if err != nil {
 		return nil, err
 	}
-	defer l.stop()
+	defer l.Stop()
 	if err := n.live(ctx, memoryStreams); err != nil {
 		return nil, err
 	}
@@ -59,18 +61,18 @@ func windowMemory(ctx context.Context, o options) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		rss, err := resident(n.pid())
+		rss, err := load.Resident(n.PID())
 		if err != nil {
 			return nil, err
 		}
 		sizes.add(float64(rss) / mega)
 		windows.add(bytes / mega)
 		shares.add(float64(rss) / (memoryPerMedia*bytes + memoryStreams*memoryPerShow))
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := load.Pause(ctx, 500*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.alive(); err != nil {
+	if err := l.Alive(); err != nil {
 		return nil, err
 	}
 	progress("memory: %.0f MB resident, %.0f MB of media", sizes.quantile(1), windows.median())
@@ -87,26 +89,26 @@ func viewerMemory(ctx context.Context, o options) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer n.stop()
-	l, err := load(ctx, n.RTMP, 1, 20*time.Second)
+	defer n.Stop()
+	l, err := publishAll(ctx, n.RTMP, 1, 20*time.Second)
 	if err != nil {
 		return 0, err
 	}
-	defer l.stop()
+	defer l.Stop()
 	v, err := dialViewer(n.HTTP)
 	if err != nil {
 		return 0, err
 	}
-	defer v.close()
+	defer v.Close()
 	// Some requests of each kind first, so that what the node makes once is not taken for the viewers'.
 	playlist := "/live/" + streamName(0) + "/video.m3u8"
 	var at position
 	for range 200 {
-		a, err := v.get(playlist, true)
+		a, err := v.Get(playlist, true)
 		if err != nil {
 			return 0, err
 		}
-		text, err := a.text()
+		text, err := unzipped(a)
 		if err != nil {
 			return 0, err
 		}
@@ -115,20 +117,20 @@ func viewerMemory(ctx context.Context, o options) (float64, error) {
 			return 0, err
 		}
 		if at.part%4 == 0 {
-			if _, err := v.get("/live/"+streamName(0)+"/"+uri, false); err != nil {
+			if _, err := v.Get("/live/"+streamName(0)+"/"+uri, false); err != nil {
 				return 0, err
 			}
 		}
 	}
-	l.stop()
+	l.Stop()
 	if err := n.live(ctx, 0); err != nil {
 		return 0, err
 	}
-	a, err := v.get(playlist, true)
+	a, err := v.Get(playlist, true)
 	if err != nil {
 		return 0, err
 	}
-	text, err := a.text()
+	text, err := unzipped(a)
 	if err != nil {
 		return 0, err
 	}
@@ -140,7 +142,7 @@ func viewerMemory(ctx context.Context, o options) (float64, error) {
 
 // waitingMemory has a crowd ask for what does not come, and returns by how much the node grows for each of them.
 func waitingMemory(ctx context.Context, n *node, path string) (float64, error) {
-	before, err := resident(n.pid())
+	before, err := load.Resident(n.PID())
 	if err != nil {
 		return 0, err
 	}
@@ -149,18 +151,18 @@ func waitingMemory(ctx context.Context, n *node, path string) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		defer v.close()
-		if err := v.send(v.request(path, true)); err != nil {
+		defer v.Close()
+		if err := v.Send(v.Request(path, true)); err != nil {
 			return 0, err
 		}
 	}
-	err = until(ctx, 5*time.Second, fmt.Sprintf("%d waiting requests", idleViewers), func() (bool, error) {
+	err = load.Until(ctx, 5*time.Second, fmt.Sprintf("%d waiting requests", idleViewers), func() (bool, error) {
 		waiting, err := n.metric("pushcart_hls_waiting_requests")
 		return int(waiting) == idleViewers, err
 	})
 	if err != nil {
 		return 0, err
 	}
-	after, err := resident(n.pid())
+	after, err := load.Resident(n.PID())
 	return float64(after-before) / idleViewers, err
 }

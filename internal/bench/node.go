@@ -1,28 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"strconv"
-	"strings"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 // node is the program under test: the real binary as a child.
-type node struct {
-	*child
-	RTMP  string `json:"rtmp"`
-	HTTP  string `json:"http"`
-	Admin string `json:"admin"`
-	RTSP  string `json:"rtsp"`
-	SRT   string `json:"srt"`
-	WHIP  string `json:"whip-udp"`
-}
+type node struct{ *load.Node }
 
 // scratch is the folder of all nodes' data, removed at the end of the run.
 var scratch string
@@ -36,27 +26,11 @@ func startNode(ctx context.Context, binary string, env ...string) (*node, error)
 	if err != nil {
 		return nil, err
 	}
-	env = append([]string{
-		"PUSHCART_DATA_DIRECTORY=" + data,
-		"PUSHCART_RTMP_ADDRESS=127.0.0.1:0", "PUSHCART_HTTP_ADDRESS=127.0.0.1:0", "PUSHCART_ADMIN_ADDRESS=127.0.0.1:0",
-		"PUSHCART_RTSP_ADDRESS=127.0.0.1:0", "PUSHCART_RTSP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_SRT_ADDRESS=127.0.0.1:0",
-		"PUSHCART_WHIP_UDP_ADDRESS=127.0.0.1:0", "PUSHCART_WHIP_TCP_ADDRESS=127.0.0.1:0",
-		"PUSHCART_LOG_FORMAT=json", "PUSHCART_LADDER_FFMPEG=", // but for the row that measures it
-	}, env...)
-	c, err := start(ctx, true, env, binary, "serve")
+	n, err := load.StartNode(ctx, binary, data, env...)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{child: c}
-	line, err := c.await(ctx, startTimeout, func(line string) bool { return strings.Contains(line, `"pushcart is up"`) })
-	if err == nil {
-		err = json.Unmarshal([]byte(line), n)
-	}
-	if err != nil {
-		c.stop()
-		return nil, err
-	}
-	return n, nil
+	return &node{n}, nil
 }
 
 var httpClient = &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
@@ -77,22 +51,16 @@ func get(address, path string) ([]byte, http.Header, error) {
 
 // metric reads one series off the node, named with its labels as /metrics prints it.
 func (n *node) metric(series string) (float64, error) {
-	b, _, err := get(n.Admin, "/metrics")
+	v, err := load.Metrics(context.Background(), "http://"+n.Admin+"/metrics", series)
 	if err != nil {
 		return 0, err
 	}
-	s := bufio.NewScanner(strings.NewReader(string(b)))
-	for s.Scan() {
-		if v, ok := strings.CutPrefix(s.Text(), series+" "); ok {
-			return strconv.ParseFloat(v, 64)
-		}
-	}
-	return 0, fmt.Errorf("the node has no metric %s", series)
+	return v[0], nil
 }
 
 // live waits until so many streams are.
 func (n *node) live(ctx context.Context, streams int) error {
-	return until(ctx, startTimeout, fmt.Sprintf("%d live streams", streams), func() (bool, error) {
+	return load.Until(ctx, load.StartTimeout, fmt.Sprintf("%d live streams", streams), func() (bool, error) {
 		v, err := n.metric(`pushcart_streams{state="live"}`)
 		return int(v) == streams, err
 	})

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pushcart/internal/load"
 	"pushcart/relay/trust"
 )
 
@@ -20,7 +21,7 @@ import (
 const partTime = 200 * time.Millisecond
 
 // plainCopy starts a plain copy of parts in a process of its own, and returns it and how many bytes a second it takes over.
-func plainCopy(ctx context.Context, parts [][]int) (c *child, rate float64, err error) {
+func plainCopy(ctx context.Context, parts [][]int) (c *load.Process, rate float64, err error) {
 	sizes, err := json.Marshal(parts)
 	if err != nil {
 		return nil, 0, err
@@ -88,7 +89,7 @@ func plaincopyMode(ctx context.Context, args []string) error {
 			group.Go(func() { ended <- readParts(client) })
 		}
 	}
-	if err := pause(ctx, time.Until(begin)+time.Second); err != nil {
+	if err := load.Pause(ctx, time.Until(begin)+time.Second); err != nil {
 		return err
 	}
 	if err := say(struct{}{}); err != nil {
@@ -108,7 +109,7 @@ func sendParts(ctx context.Context, w io.Writer, sizes []int, at time.Time) erro
 		return err
 	}
 	for i := 0; ; i++ {
-		if err := pause(ctx, time.Until(at)); err != nil {
+		if err := load.Pause(ctx, time.Until(at)); err != nil {
 			return err
 		}
 		at = at.Add(partTime)

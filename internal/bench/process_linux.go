@@ -3,35 +3,16 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"pushcart/internal/load"
 )
-
-// dieWithParent has the kernel end the child when this process ends, however it does.
-func dieWithParent(c *exec.Cmd) {
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
-
-// cpuTime is how much a process has used since its start, all threads together.
-func cpuTime(pid int) (time.Duration, error) {
-	// The clock's identifier as clock_getcpuclockid(3) makes it: the process's number inverted, and 2 for the scheduler's
-	// own count, which is exact to the nanosecond where /proc counts in ticks of 10 ms.
-	clock := int32(^pid<<3 | 2)
-	var ts unix.Timespec
-	if err := unix.ClockGettime(clock, &ts); err != nil {
-		return 0, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
-	}
-	return time.Duration(ts.Nano()), nil
-}
 
 // childrenTime is how much the present children of a process have used, together.
 func childrenTime(parent int) (time.Duration, error) {
@@ -52,49 +33,13 @@ func childrenTime(parent int) (time.Duration, error) {
 		if err != nil || len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
 			continue
 		}
-		used, err := cpuTime(pid)
+		used, err := load.CPUTime(pid)
 		if err != nil {
 			return 0, err
 		}
 		sum += used
 	}
 	return sum, nil
-}
-
-// resident is a process's RSS in bytes.
-func resident(pid int) (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "kB")), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no VmRSS in /proc/%d/status", pid)
-}
-
-// discardSome takes up to n bytes from a TCP connection without looking at them, at least one.
-func discardSome(c syscall.RawConn, n int) (int, error) {
-	var none [1]byte
-	var got uintptr
-	var errno syscall.Errno
-	err := c.Read(func(fd uintptr) bool {
-		// With MSG_TRUNC, nothing is stored, whatever the length says: tcp(7).
-		got, _, errno = syscall.Syscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&none)), uintptr(n), unix.MSG_TRUNC, 0, 0)
-		return errno != syscall.EAGAIN && errno != syscall.EINTR
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case errno != 0:
-		return 0, errno
-	case got == 0:
-		return 0, io.ErrUnexpectedEOF
-	}
-	return int(got), nil
 }
 
 // onCPU calls f with this thread, and so the children that it starts, bound to one of the CPUs that the process may use:

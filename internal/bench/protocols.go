@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pushcart/internal/load"
 	"pushcart/internal/testkit"
 )
 
@@ -42,7 +43,7 @@ func protocolLatency(ctx context.Context, o options, h *harness) ([]row, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	shows := map[string]*show{}
 	for _, name := range measured {
 		s, err := startProtocol(ctx, h, n, name)
@@ -109,10 +110,9 @@ func startProtocol(ctx context.Context, h *harness, n *node, protocol string) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &show{node: n, name: name, stop: make(chan struct{}), ended: make(chan struct{}), begin: time.Now(), skipped: -1}
+	sending, stop := context.WithCancel(ctx)
+	s := &show{node: n, name: name, stop: stop, ended: make(chan struct{}), begin: time.Now(), skipped: -1}
 	s.sent = make([]atomic.Int64, int(limit.Seconds())*frameRate)
-	sending, cancel := context.WithCancel(ctx)
-	go func() { <-s.stop; cancel() }()
 	go func() {
 		defer close(s.ended)
 		defer src.Drop()
@@ -143,23 +143,23 @@ func loop(ctx context.Context, h *harness, protocol string, times int) ([]testki
 		return nil, err
 	}
 	video, audio := &testkit.Clip{Codec: testkit.AVC}, &testkit.Clip{Codec: testkit.AAC}
-	for _, t := range rec.configs {
+	for _, t := range rec.Configs {
 		switch {
-		case t.kind == tagVideo:
-			video.Config = t.data[5:]
-		case t.kind == tagAudio:
-			audio.Config = t.data[2:]
+		case t.Kind == load.TagVideo:
+			video.Config = t.Data[5:]
+		case t.Kind == load.TagAudio:
+			audio.Config = t.Data[2:]
 		}
 	}
-	for _, t := range rec.frames {
-		s := testkit.Sample{DTS: time.Duration(t.at) * time.Millisecond, Key: true}
-		if t.kind == tagAudio {
-			s.Payload = t.data[2:]
+	for _, t := range rec.Frames {
+		s := testkit.Sample{DTS: time.Duration(t.At) * time.Millisecond, Key: true}
+		if t.Kind == load.TagAudio {
+			s.Payload = t.Data[2:]
 			audio.Samples = append(audio.Samples, s)
 			continue
 		}
 		// Composition time, 24 bits: none in this recording, which has no B-frames.
-		s.Key, s.Payload = t.key(), t.data[5:]
+		s.Key, s.Payload = t.Key(), t.Data[5:]
 		video.Samples = append(video.Samples, s)
 	}
 	if protocol == "whip" {
@@ -193,7 +193,7 @@ func watchAll(ctx context.Context, shows map[string]*show, d time.Duration) erro
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := load.Pause(ctx, time.Second); err != nil {
 			return err
 		}
 	}
@@ -250,7 +250,7 @@ func costOf(ctx context.Context, o options, h *harness, protocol string) (float6
 	if err != nil {
 		return 0, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	tracks, err := loop(ctx, h, protocol, int((o.seconds+20*time.Second)/(loopMillis*time.Millisecond))+1)
 	if err != nil {
 		return 0, err
@@ -280,13 +280,13 @@ func costOf(ctx context.Context, o options, h *harness, protocol string) (float6
 	if err := n.live(ctx, protocolStreams); err != nil {
 		return 0, err
 	}
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := load.Pause(ctx, 2*time.Second); err != nil {
 		return 0, err
 	}
 	if o.profiles != "" {
 		defer n.profile(o.profiles, "cpu-"+p.Room, o.seconds)()
 	}
-	cores, wall, err := measure(ctx, n.pid(), o.seconds)
+	cores, wall, err := measure(ctx, n.PID(), o.seconds)
 	if err != nil {
 		return 0, err
 	}

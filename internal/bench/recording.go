@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+
+	"pushcart/internal/load"
 )
 
 // The stream that everything is measured with: 720p30 at 1.5 Mbit/s, a key frame every two seconds, AAC at 128 kbit/s.
@@ -19,14 +21,8 @@ const (
 	recordName   = "720p30-1500k-v2.flv"
 )
 
-// recording is a stream that can be played in a loop.
-type recording struct {
-	configs []tag // codec data and metadata, to be sent first
-	frames  []tag // one turn of the loop, times from 0 on
-}
-
 // loadRecording encodes the stream with ffmpeg, or takes the file of an earlier run.
-func loadRecording(ctx context.Context) (*recording, error) {
+func loadRecording(ctx context.Context) (*load.Clip, error) {
 	file, err := recordFile()
 	if err != nil {
 		return nil, err
@@ -41,11 +37,11 @@ func loadRecording(ctx context.Context) (*recording, error) {
 			return nil, err
 		}
 	}
-	tags, err := parseFLV(b)
+	tags, err := load.ParseFLV(b)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w (remove it to have it made again)", file, err)
 	}
-	r, err := newRecording(tags)
+	r, err := load.LoopOf(tags, loopMillis)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w (remove it to have it made again)", file, err)
 	}
@@ -80,34 +76,4 @@ func encode(ctx context.Context, file string) error {
 		return err
 	}
 	return os.Rename(temp, file)
-}
-
-// newRecording cuts one turn of the loop out of a file's tags: from the first key frame on.
-func newRecording(tags []tag) (*recording, error) {
-	r := &recording{}
-	start, last := int64(-1), int64(0)
-	for _, t := range tags {
-		if t.kind == tagScript || t.config() {
-			t.at = 0
-			r.configs = append(r.configs, t)
-			continue
-		}
-		if start < 0 && t.key() {
-			start = int64(t.at)
-		}
-		last = max(last, int64(t.at))
-		at := int64(t.at) - start
-		if start < 0 || at < 0 || at >= loopMillis || t.kind != tagVideo && t.kind != tagAudio {
-			continue
-		}
-		t.at = uint32(at)
-		r.frames = append(r.frames, t)
-	}
-	if start < 0 {
-		return nil, fmt.Errorf("%w: no key frame", errFLV)
-	}
-	if last-start < loopMillis {
-		return nil, fmt.Errorf("%w: only %d ms from the first key frame on", errFLV, last-start)
-	}
-	return r, nil
 }

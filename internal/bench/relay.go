@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const (
@@ -27,7 +29,7 @@ func relayRow(ctx context.Context, o options) ([]row, error) {
 		return nil, err
 	}
 	defer p.stop()
-	alone, err := resident(p.peer.pid())
+	alone, err := load.Resident(p.peer.PID())
 	if err != nil {
 		return nil, err
 	}
@@ -35,13 +37,13 @@ func relayRow(ctx context.Context, o options) ([]row, error) {
 	if o.quick {
 		ahead = 30 * time.Second
 	}
-	loads := []*child{}
+	loads := []*load.Process{}
 	for _, n := range []*node{p.control, p.origin} {
-		l, err := load(ctx, n.RTMP, relayStreams, ahead)
+		l, err := publishAll(ctx, n.RTMP, relayStreams, ahead)
 		if err != nil {
 			return nil, err
 		}
-		defer l.stop()
+		defer l.Stop()
 		if err := n.live(ctx, relayStreams); err != nil {
 			return nil, err
 		}
@@ -51,7 +53,7 @@ func relayRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	idle, wall, err := measure(ctx, p.peer.pid(), o.seconds)
+	idle, wall, err := measure(ctx, p.peer.PID(), o.seconds)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func relayRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer plain.stop()
+	defer plain.Stop()
 	defer p.demand(ctx)()
 	if err := p.copies(ctx, relayStreams); err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func relayRow(ctx context.Context, o options) ([]row, error) {
 			return nil, err
 		}
 		for _, l := range append(loads, plain) {
-			if err := l.alive(); err != nil {
+			if err := l.Alive(); err != nil {
 				return nil, err
 			}
 		}
@@ -151,7 +153,7 @@ func startPair(ctx context.Context, binary string) (p *pair, err error) {
 	if p.peer, err = startNode(ctx, binary, common(folder, "there", at[6], "PUSHCART_CLUSTER_LEAF_OF="+at[2])...); err != nil {
 		return p, err
 	}
-	return p, until(ctx, startTimeout, "the two nodes to know each other", func() (bool, error) {
+	return p, load.Until(ctx, load.StartTimeout, "the two nodes to know each other", func() (bool, error) {
 		for _, n := range []*node{p.origin, p.peer} {
 			for _, series := range []string{"pushcart_directory_healthy", "pushcart_directory_peers"} {
 				if v, err := n.metric(series); err != nil || v != 1 {
@@ -166,7 +168,7 @@ func startPair(ctx context.Context, binary string) (p *pair, err error) {
 func (p *pair) stop() {
 	for _, n := range []*node{p.peer, p.control, p.origin} {
 		if n != nil {
-			n.stop()
+			n.Stop()
 		}
 	}
 }
@@ -188,15 +190,15 @@ func freeAddresses(n int) (all []string, err error) {
 type pairCost struct{ origin, peer, plain, bytes float64 }
 
 // cost measures for a while.
-func (p *pair) cost(ctx context.Context, o options, plain *child) (c pairCost, err error) {
+func (p *pair) cost(ctx context.Context, o options, plain *load.Process) (c pairCost, err error) {
 	if o.profiles != "" {
 		defer p.origin.profile(o.profiles, "relay-origin", o.seconds)()
 		defer p.peer.profile(o.profiles, "relay-peer", o.seconds)()
 	}
 	var begin, end [5]float64
 	read := func(v *[5]float64) error {
-		for i, pid := range []int{p.origin.pid(), p.control.pid(), p.peer.pid(), plain.pid()} {
-			used, err := cpuTime(pid)
+		for i, pid := range []int{p.origin.PID(), p.control.PID(), p.peer.PID(), plain.PID()} {
+			used, err := load.CPUTime(pid)
 			if err != nil {
 				return err
 			}
@@ -209,7 +211,7 @@ func (p *pair) cost(ctx context.Context, o options, plain *child) (c pairCost, e
 		return c, err
 	}
 	from := time.Now()
-	if err := pause(ctx, o.seconds); err != nil {
+	if err := load.Pause(ctx, o.seconds); err != nil {
 		return c, err
 	}
 	if err := read(&end); err != nil {
@@ -230,7 +232,7 @@ func (p *pair) demand(ctx context.Context) (stop func()) {
 				// The first ones are told to come again: whether the copies are there is looked at elsewhere.
 				_, _, _ = get(p.peer.HTTP, "/live/"+streamName(i)+"/video.m3u8")
 			}
-			_ = pause(ctx, relayIdle/2)
+			_ = load.Pause(ctx, relayIdle/2)
 		}
 	})
 	return func() {
@@ -241,7 +243,7 @@ func (p *pair) demand(ctx context.Context) (stop func()) {
 
 // copies waits until the peer copies so many streams.
 func (p *pair) copies(ctx context.Context, want int) error {
-	return until(ctx, relayIdle+startTimeout, fmt.Sprintf("%d copied streams", want), func() (bool, error) {
+	return load.Until(ctx, relayIdle+load.StartTimeout, fmt.Sprintf("%d copied streams", want), func() (bool, error) {
 		v, err := p.peer.metric("pushcart_relay_copies")
 		return int(v) == want, err
 	})
@@ -251,7 +253,7 @@ func (p *pair) copies(ctx context.Context, want int) error {
 func (p *pair) settled(ctx context.Context) error {
 	const series = "pushcart_relay_sent_backfill_bytes_total"
 	last, since := -1., time.Now()
-	return until(ctx, 3*startTimeout, "whole copies", func() (bool, error) {
+	return load.Until(ctx, 3*load.StartTimeout, "whole copies", func() (bool, error) {
 		v, err := p.origin.metric(series)
 		if err != nil || v != last {
 			last, since = v, time.Now()
@@ -266,7 +268,7 @@ func (p *pair) memory(alone int64) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	now, err := resident(p.peer.pid())
+	now, err := load.Resident(p.peer.PID())
 	return float64(now-alone) / window, err
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 // hop has one viewer of each stream at each node wait for the same parts, and returns how much later they came from the peer,
@@ -26,10 +28,10 @@ func (p *pair) hop(ctx context.Context, d time.Duration) (samples, error) {
 			if err != nil {
 				return nil, err
 			}
-			defer v.close()
+			defer v.Close()
 			group.Go(func() {
 				for ctx.Err() == nil && time.Now().Before(end) {
-					path, sent, got, err := v.hinted(streamName(i))
+					path, sent, got, err := hinted(v, streamName(i))
 					mu.Lock()
 					if err != nil {
 						failed = fmt.Errorf("a viewer of %s at %s: %w", streamName(i), [...]string{"the origin", "the peer"}[side], err)
@@ -66,15 +68,15 @@ func (p *pair) hop(ctx context.Context, d time.Duration) (samples, error) {
 const hopWait = 20 * time.Millisecond
 
 // hinted waits for the part that is announced; path is empty where the segment ended before it.
-func (v *viewer) hinted(stream string) (path string, sent, got time.Time, err error) {
-	a, err := v.get("/live/"+stream+"/video.m3u8", true)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("the playlist of %s: status %d", stream, a.status)
+func hinted(v *load.Conn, stream string) (path string, sent, got time.Time, err error) {
+	a, err := v.Get("/live/"+stream+"/video.m3u8", true)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("the playlist of %s: status %d", stream, a.Status)
 	}
 	if err != nil {
 		return "", sent, got, err
 	}
-	text, err := a.text()
+	text, err := unzipped(a)
 	if err != nil {
 		return "", sent, got, err
 	}
@@ -83,14 +85,14 @@ func (v *viewer) hinted(stream string) (path string, sent, got time.Time, err er
 		return "", sent, got, err
 	}
 	path, sent = "/live/"+stream+"/"+uri, time.Now()
-	if err = v.send(v.request(path, false)); err == nil {
-		a, err = v.answer(false)
+	if err = v.Send(v.Request(path, false)); err == nil {
+		a, err = v.Answer(false)
 	}
 	switch {
-	case err == nil && a.status == http.StatusNotFound:
+	case err == nil && a.Status == http.StatusNotFound:
 		path = ""
-	case err == nil && a.status != http.StatusOK:
-		err = fmt.Errorf("waiting for %s: status %d", path, a.status)
+	case err == nil && a.Status != http.StatusOK:
+		err = fmt.Errorf("waiting for %s: status %d", path, a.Status)
 	}
-	return path, sent, a.at, err
+	return path, sent, a.At, err
 }

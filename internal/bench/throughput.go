@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pushcart/internal/load"
 )
 
 const throughputStream = "throughput"
@@ -32,7 +34,7 @@ func throughputRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer n.stop()
+	defer n.Stop()
 	things, err := prepareThings(ctx, n)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func throughputRow(ctx context.Context, o options) ([]row, error) {
 		return nil, err
 	}
 	var fixed listening
-	var f *child
+	var f *load.Process
 	err = onCPU(serverCPU, func() (err error) {
 		f, err = self(ctx, &fixed, "fixed", string(config))
 		return err
@@ -50,17 +52,17 @@ func throughputRow(ctx context.Context, o options) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.stop()
+	defer f.Stop()
 
 	var rows []row
 	for _, t := range things {
 		var ratios, ours samples
 		for turn := range o.turns() {
-			a, err := hammer(ctx, o, n, n.HTTP, n.pid(), t)
+			a, err := hammer(ctx, o, n, n.HTTP, n.PID(), t)
 			if err != nil {
 				return nil, err
 			}
-			b, err := hammer(ctx, o, nil, fixed.Address, f.pid(), t)
+			b, err := hammer(ctx, o, nil, fixed.Address, f.PID(), t)
 			if err != nil {
 				return nil, err
 			}
@@ -91,19 +93,19 @@ func prepareThings(ctx context.Context, n *node) ([]*thing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := publish(n.RTMP, throughputStream)
+	session, err := publish(ctx, n.RTMP, throughputStream)
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
-	configs, frames := newPackets(rec)
+	defer session.Close()
 	const filling = 60 * time.Second
-	stop, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- p.play(configs, frames, pace{begin: time.Now(), ahead: filling, speed: 15}, stop, nil)
-	}()
-	err = pause(ctx, filling/15+700*time.Millisecond)
-	close(stop)
+	p := load.Publisher{Session: session, Reel: load.NewReel(rec), Pace: load.Pace{Begin: time.Now(), Ahead: filling, Speed: 15}}
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.Play(sending) }()
+	err = load.Pause(ctx, filling/15+700*time.Millisecond)
+	stop()
 	if failed := <-ended; failed != nil || err != nil {
 		return nil, fmt.Errorf("publish %s: %v %v", throughputStream, failed, err)
 	}
@@ -111,13 +113,13 @@ func prepareThings(ctx context.Context, n *node) ([]*thing, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.close()
+	defer v.Close()
 	base := "/live/" + throughputStream + "/"
-	a, err := v.get(base+"video.m3u8", false)
+	a, err := v.Get(base+"video.m3u8", false)
 	if err != nil {
 		return nil, err
 	}
-	text, err := a.text()
+	text, err := unzipped(a)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +222,7 @@ func hammer(ctx context.Context, o options, profiled *node, address string, pid 
 	if profiled != nil && o.profiles != "" {
 		defer profiled.profile(o.profiles, "requests-"+t.Name, d)()
 	}
-	var c *child
+	var c *load.Process
 	err = onCPU(hammerCPU, func() (err error) {
 		c, err = self(ctx, nil, "hammer", args...)
 		return err
@@ -228,8 +230,8 @@ func hammer(ctx context.Context, o options, profiled *node, address string, pid 
 	if err != nil {
 		return h, err
 	}
-	defer c.stop()
-	err = c.read(ctx, d+startTimeout, &h)
+	defer c.Stop()
+	err = c.Read(ctx, d+load.StartTimeout, &h)
 	if err == nil && (h.Requests == 0 || h.CPU <= 0) {
 		err = fmt.Errorf("nothing was answered: %+v", h)
 	}

@@ -1,145 +1,28 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
-	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"pushcart/internal/load"
 )
 
-const viewerTimeout = 20 * time.Second
-
-// viewer is one keep-alive connection of someone who watches: as thin as can be, since hundreds share a core.
-type viewer struct {
-	address string
-	nc      *net.TCPConn
-	raw     syscall.RawConn // of nc
-	r       *bufio.Reader
-	body    []byte // of the last answer
+// dialViewer opens a connection of someone who watches.
+func dialViewer(address string) (*load.Conn, error) {
+	return load.DialConn(context.Background(), address, nil, "pushcart-bench")
 }
 
-// answer to a viewer's request.
-type answer struct {
-	status int
-	zipped bool
-	size   int
-	body   []byte    // lent until the next answer; nil when it was thrown away
-	at     time.Time // when its last byte had been read
-}
-
-func dialViewer(address string) (*viewer, error) {
-	nc, err := net.DialTimeout("tcp", address, viewerTimeout)
-	if err != nil {
-		return nil, err
+// unzipped returns an answer's body, out of gzip if it is in it.
+func unzipped(a load.Answer) (string, error) {
+	if !a.Zipped {
+		return string(a.Body), nil
 	}
-	tcp := nc.(*net.TCPConn)
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return &viewer{address: address, nc: tcp, raw: raw, r: bufio.NewReaderSize(nc, 4<<10)}, nil
-}
-
-func (v *viewer) close() { v.nc.Close() }
-
-// request is what a browser's player sends, in short.
-func (v *viewer) request(path string, zipped bool) []byte {
-	encoding := ""
-	if zipped {
-		encoding = "Accept-Encoding: gzip\r\n"
-	}
-	return []byte("GET " + path + " HTTP/1.1\r\nHost: " + v.address + "\r\nUser-Agent: pushcart-bench\r\n" + encoding + "Accept: */*\r\n\r\n")
-}
-
-// get asks for a path and returns the answer with its body.
-func (v *viewer) get(path string, zipped bool) (answer, error) {
-	if err := v.send(v.request(path, zipped)); err != nil {
-		return answer{}, err
-	}
-	return v.answer(true)
-}
-
-func (v *viewer) send(request []byte) error {
-	v.nc.SetDeadline(time.Now().Add(viewerTimeout))
-	_, err := v.nc.Write(request)
-	return err
-}
-
-// answer reads a response. Its body is thrown away unless keep is set.
-func (v *viewer) answer(keep bool) (answer, error) {
-	var a answer
-	line, err := v.r.ReadSlice('\n')
-	if err != nil {
-		return a, err
-	}
-	if len(line) < 12 || string(line[:9]) != "HTTP/1.1 " {
-		return a, fmt.Errorf("the response begins with %q", line)
-	}
-	if a.status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return a, err
-	}
-	a.size = -1
-	for {
-		line, err := v.r.ReadSlice('\n')
-		if err != nil {
-			return a, err
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			break
-		}
-		if n, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			if a.size, err = strconv.Atoi(string(n)); err != nil {
-				return a, err
-			}
-		}
-		a.zipped = a.zipped || string(line) == "Content-Encoding: gzip"
-	}
-	if a.size < 0 {
-		return a, fmt.Errorf("a response of status %d without Content-Length", a.status)
-	}
-	if keep {
-		v.body = slices.Grow(v.body[:0], a.size)
-		a.body = v.body[:a.size]
-		_, err = io.ReadFull(v.r, a.body)
-	} else {
-		err = v.discard(a.size)
-	}
-	a.at = time.Now()
-	return a, err
-}
-
-// discard skips bytes of a response. What has not been read yet is thrown away by the kernel without being copied: real
-// viewers do not share the server's memory bus.
-func (v *viewer) discard(n int) error {
-	n, err := n-min(n, v.r.Buffered()), discardBuffered(v.r, n)
-	for n > 0 && err == nil {
-		var k int
-		k, err = discardSome(v.raw, n)
-		n -= k
-	}
-	return err
-}
-
-func discardBuffered(r *bufio.Reader, n int) error {
-	_, err := r.Discard(min(n, r.Buffered()))
-	return err
-}
-
-// text unpacks an answer's body.
-func (a answer) text() (string, error) {
-	if !a.zipped {
-		return string(a.body), nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(a.body))
+	z, err := gzip.NewReader(bytes.NewReader(a.Body))
 	if err != nil {
 		return "", err
 	}

@@ -23,20 +23,20 @@ func TestViewer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer v.close()
+	defer v.Close()
 	for range 2 {
-		a, err := v.get("/long", false)
-		if err != nil || a.status != http.StatusOK || string(a.body) != long {
-			t.Fatalf("%d, %d bytes, %v", a.status, len(a.body), err)
+		a, err := v.Get("/long", false)
+		if err != nil || a.Status != http.StatusOK || string(a.Body) != long {
+			t.Fatalf("%d, %d bytes, %v", a.Status, len(a.Body), err)
 		}
-		if err := v.send(v.request("/long", false)); err != nil {
+		if err := v.Send(v.Request("/long", false)); err != nil {
 			t.Fatal(err)
 		}
-		if a, err = v.answer(false); err != nil || a.size != len(long) || a.body != nil {
+		if a, err = v.Answer(false); err != nil || a.Size != int64(len(long)) || a.Body != nil {
 			t.Fatalf("thrown away: %+v, %v", a, err)
 		}
-		if a, err = v.get("/other", true); err != nil || a.status != http.StatusNotFound || !strings.HasPrefix(string(a.body), "no such thing") {
-			t.Fatalf("%d, %q, %v", a.status, a.body, err)
+		if a, err = v.Get("/other", true); err != nil || a.Status != http.StatusNotFound || !strings.HasPrefix(string(a.Body), "no such thing") {
+			t.Fatalf("%d, %q, %v", a.Status, a.Body, err)
 		}
 	}
 }

@@ -286,7 +286,7 @@ func Default() *Config {
 		Drain:    Drain{Timeout: Duration(30 * time.Second)},
 		Webhooks: Webhooks{Queue: 64 * MiB, RetryFor: Duration(24 * time.Hour)},
 		Tracing:  Tracing{Sample: 10},
-		Data:     Data{Directory: "pushcart-data", KeepEnded: Duration(720 * time.Hour)},
+		Data:     Data{Directory: "pushcart-data"},
 	}
 }
 
@@ -303,7 +303,7 @@ func (l Log) SlogLevel() slog.Level {
 func (c *Config) AuthEntries() []auth.Entry {
 	entries := make([]auth.Entry, len(c.Publish.Keys))
 	for i, k := range c.Publish.Keys {
-		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key), Ladder: k.Ladder, Standby: k.Standby}
+		entries[i] = auth.Entry{Stream: k.Stream, Key: string(k.Key), Ladder: k.Ladder, Standby: k.Standby, MaxBitrate: int64(k.MaxBitrate), MaxDuration: time.Duration(k.MaxDuration)}
 	}
 	return entries
 }
@@ -312,7 +312,7 @@ func (c *Config) AuthEntries() []auth.Entry {
 func (c *Config) TokenEntries() []auth.Entry {
 	entries := make([]auth.Entry, len(c.Studio.Tokens))
 	for i, t := range c.Studio.Tokens {
-		entries[i] = auth.Entry{Stream: t.Stream, Key: string(t.Token)}
+		entries[i] = auth.Entry{Stream: t.Stream, Key: string(t.Token), Role: auth.Role(t.Role)}
 	}
 	return entries
 }

@@ -2,11 +2,14 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+
+	"pushcart/internal/front"
+	"pushcart/internal/webhooks"
 )
 
 // Callback is an HTTP service of the operator's that says who may publish.
@@ -115,9 +118,6 @@ type Tracing struct {
 	Sample int `yaml:"sample" reload:"restart" range:"1 100"`
 }
 
-// events are what webhooks tell of.
-var events = []string{"stream.started", "stream.ended", "stream.degraded", "stream.recovered", "card.shown", "card.hidden"}
-
 // leastSecret is the length of the shortest secret that signs something.
 const leastSecret = 16
 
@@ -177,7 +177,7 @@ func (l *loader) validateOperator(c *Config) {
 		_, err := ParseNetwork(s)
 		return said(err)
 	})
-	each("http.allowed_origins", c.HTTP.AllowedOrigins, func(s string) string { return said(validOrigin(s)) })
+	each("http.allowed_origins", c.HTTP.AllowedOrigins, func(s string) string { return said(front.ValidOrigin(s)) })
 	each("acme.domains", c.ACME.Domains, func(s string) string {
 		return unless(domain.MatchString(s) && !strings.HasPrefix(s, "*."), "%q is not a domain that a certificate can be had for, such as live.example.com", clip(s))
 	})
@@ -216,12 +216,7 @@ func (l *loader) validateOperator(c *Config) {
 			l.complain(item+".secret", "is empty: messages are signed; a good one: openssl rand -hex 32")
 		}
 		each(item+".events", t.Events, func(s string) string {
-			for _, e := range events {
-				if s == e {
-					return ""
-				}
-			}
-			return fmt.Sprintf("%q is not one of %s", clip(s), strings.Join(events, ", "))
+			return unless(slices.Contains(webhooks.Types, s), "%q is not one of %s", clip(s), strings.Join(webhooks.Types, ", "))
 		})
 		each(item+".streams", t.Streams, pattern)
 	}
@@ -251,20 +246,4 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is neither an IP address nor a network such as 10.0.0.0/8", clip(s))
 	}
 	return netip.PrefixFrom(a, a.BitLen()), nil
-}
-
-// validOrigin wants "*", or an origin (RFC 6454) such as https://shop.example.com, with "*." for all below a domain.
-func validOrigin(s string) error {
-	if s == "*" {
-		return nil
-	}
-	scheme, host, ok := strings.Cut(s, "://")
-	plain := strings.TrimPrefix(host, "*.")
-	if name, port, err := net.SplitHostPort(plain); err == nil && port != "" {
-		plain = name
-	}
-	if !ok || scheme != "http" && scheme != "https" || plain == "" || strings.ContainsAny(plain, "/?#@*") || !validHost(strings.Trim(plain, "[]")) {
-		return fmt.Errorf(`%q is not an origin such as https://shop.example.com or https://*.example.com, without a path; "*" is all`, clip(s))
-	}
-	return nil
 }

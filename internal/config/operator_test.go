@@ -17,8 +17,8 @@ func TestOperatorMistakes(t *testing.T) {
 		{"playback id twice", "playback:\n  keys:\n    - {id: k1, secret: long-secret-of-16}\n    - {id: k1, secret: long-secret-of-17}\n", `f:4:12: playback.keys[2].id: "k1" is the id of entry 1 already`},
 		{"open pattern", "playback: {open: [\"a/b\"]}\n", `f:1:19: playback.open[1]: "a/b" cannot be used: write a stream's name, with * for any characters and ? for any one, such as show-*`},
 		{"proxy", "http: {trusted_proxies: [proxy.example.com]}\n", `f:1:26: http.trusted_proxies[1]: "proxy.example.com" is neither an IP address nor a network such as 10.0.0.0/8`},
-		{"origin with a path", "http: {allowed_origins: [\"https://a.example.com/\"]}\n", `f:1:26: http.allowed_origins[1]: "https://a.example.com/" is not an origin such as https://shop.example.com or https://*.example.com, without a path; "*" is all`},
-		{"origin without a scheme", "http: {allowed_origins: [a.example.com]}\n", `f:1:26: http.allowed_origins[1]: "a.example.com" is not an origin such as https://shop.example.com or https://*.example.com, without a path; "*" is all`},
+		{"origin with a path", "http: {allowed_origins: [\"https://a.example.com/\"]}\n", `f:1:26: http.allowed_origins[1]: "https://a.example.com/" has more than a scheme, a host and a port, or * elsewhere than in place of a first label`},
+		{"origin without a scheme", "http: {allowed_origins: [a.example.com]}\n", `f:1:26: http.allowed_origins[1]: "a.example.com" is not of the form https://shop.example.com`},
 		{"CDN secret", "http: {cdn_secrets: [short]}\n", "f:1:22: http.cdn_secrets[1]: cannot be used: it takes 16 printable characters or more; a good one: openssl rand -hex 32"},
 		{"terms", "acme: {domains: [live.example.com]}\n", "f:1:17: acme.domains: acme.domains needs acme.agree: true, which says that you accept the terms of the certificate authority"},
 		{"no domain", "acme: {domains: [localhost], agree: true}\n", `f:1:18: acme.domains[1]: "localhost" is not a domain that a certificate can be had for, such as live.example.com`},
@@ -28,7 +28,7 @@ func TestOperatorMistakes(t *testing.T) {
 		{"webhook event", "webhooks: {targets: [{url: https://a.example.com/, secret: long-secret-of-16, events: [stream.begun]}]}\n", `f:1:88: webhooks.targets[1].events[1]: "stream.begun" is not one of stream.started, stream.ended, stream.degraded, stream.recovered, card.shown, card.hidden`},
 		{"header", "tracing: {headers: [Authorization]}\n", "f:1:21: tracing.headers[1]: is not of the form NAME=VALUE"},
 		{"role", "studio: {tokens: [{stream: a, token: long-secret-of-16, role: owner}]}\n", `f:1:63: studio.tokens[1].role: "owner" is not one of viewer, producer, admin`},
-		{"admin of one stream", "studio: {tokens: [{stream: a, token: long-secret-of-16, role: admin}]}\n", `f:1:63: studio.tokens[1].role: is admin, which tokens for all streams can be only: write stream: "*", or role: producer`},
+		{"admin of one stream", "studio: {tokens: [{stream: a, token: long-secret-of-16, role: admin}]}\n", `f:1:63: studio.tokens[1].role: cannot be used: admin is for the whole node: give it to an entry for the stream "*"`},
 		{"rate of a key", "publish: {keys: [{stream: a, key: long-secret, max_bitrate: 1kbps}]}\n", "f:1:61: publish.keys[1].max_bitrate: 1kbps is out of range: allowed is 0, or 100kbps to 1Gbps"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

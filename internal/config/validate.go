@@ -170,11 +170,7 @@ const leastToken = 16
 // validateTokens wants operator tokens long.
 func (l *loader) validateTokens(c *Config) {
 	for i, t := range c.Studio.Tokens {
-		item := fmt.Sprintf("studio.tokens[%d]", i+1)
-		if t.Role == "admin" && t.Stream != auth.AnyStream {
-			l.complain(item+".role", "is admin, which tokens for all streams can be only: write stream: \"*\", or role: producer")
-		}
-		key := item + ".token"
+		key := fmt.Sprintf("studio.tokens[%d].token", i+1)
 		if n := len(t.Token); n > 0 && n < leastToken && !l.wrong[key] {
 			l.mistake(l.places[key], key, "cannot be used: it is shorter than %d characters; a good one: openssl rand -hex 16", leastToken)
 		}

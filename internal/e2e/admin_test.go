@@ -50,10 +50,10 @@ func TestMetricsKeepToTheConventions(t *testing.T) {
 		least  float64
 	}{
 		{"pushcart_streams", []string{"state", "live"}, 1},
-		{"pushcart_ingest_sessions", []string{"protocol", "rtmp"}, 1},
+		{"pushcart_ingest_publishers", []string{"protocol", "rtmp"}, 1},
 		{"pushcart_ingest_sessions_total", nil, 1},
 		{"pushcart_ingest_refusals_total", []string{"reason", "bad_key"}, 1},
-		{"pushcart_rtmp_connections", nil, 1},
+		{"pushcart_rtmp_open_connections", nil, 1},
 		{"pushcart_rtmp_bytes_received_total", nil, 10000},
 		{"pushcart_packager_parts_total", nil, 10},
 		{"pushcart_hls_requests_total", nil, 3},

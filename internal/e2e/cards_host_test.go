@@ -59,11 +59,12 @@ func decimal(v int64) string { return strconv.FormatInt(v, 10) }
 type host struct {
 	t    *testing.T
 	base string // of the viewers' side
+	name string // of the stream
 	http http.Client
 }
 
 func newHost(t *testing.T, base string) *host {
-	return &host{t: t, base: base, http: http.Client{Timeout: 20 * time.Second}}
+	return &host{t: t, base: base, name: "show", http: http.Client{Timeout: 20 * time.Second}}
 }
 
 // answer is what the API said.
@@ -88,7 +89,7 @@ func (h *host) ask(method, path string, body any, header ...string) (answer, err
 			return answer{}, err
 		}
 	}
-	req, err := http.NewRequest(method, h.base+"/api/v1/streams/show"+path, bytes.NewReader(data))
+	req, err := http.NewRequest(method, h.base+"/api/v1/streams/"+h.name+path, bytes.NewReader(data))
 	if err != nil {
 		return answer{}, err
 	}

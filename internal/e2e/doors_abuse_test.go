@@ -46,7 +46,7 @@ type resources struct{ goroutines, descriptors, heap float64 }
 
 func (a *abused) resources() resources {
 	m := testkit.Scrape(a.t, "http://"+a.Admin)
-	return resources{m.Value("go_goroutines"), m.Value("process_open_fds"), m.Value("go_memstats_heap_alloc_bytes")}
+	return resources{m.Value("go_goroutines"), m.Value("process_open_fds"), m.Value("go_memory_classes_heap_objects_bytes")}
 }
 
 // address of a listener that must be there.
@@ -61,7 +61,7 @@ func (a *abused) address(listener string) string {
 
 // sessions is how many publishers are counted as connected.
 func (a *abused) sessions() float64 {
-	return testkit.Scrape(a.t, "http://"+a.Admin).Value("pushcart_ingest_sessions")
+	return testkit.Scrape(a.t, "http://"+a.Admin).Value("pushcart_ingest_publishers")
 }
 
 // good publishes as one should, and wants to be seen by viewers.

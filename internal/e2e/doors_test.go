@@ -148,7 +148,7 @@ func TestEveryDoor(t *testing.T) {
 			t.Errorf("API: advice %q", s.Advice)
 		}
 		m := testkit.Scrape(t, n.Admin())
-		for _, name := range []string{"pushcart_ingest_sessions", "pushcart_ingest_sessions_total"} {
+		for _, name := range []string{"pushcart_ingest_publishers", "pushcart_ingest_sessions_total"} {
 			if got := m.Value(name, "protocol", p.Label); got != 1 {
 				t.Errorf("%s{protocol=%q} is %v", name, p.Label, got)
 			}
@@ -161,7 +161,7 @@ func TestEveryDoor(t *testing.T) {
 		sent := src.Sent()
 		src.Leave()
 		testkit.Eventually(t, "the session is over", func() bool {
-			return testkit.Scrape(t, n.Admin()).Value("pushcart_ingest_sessions", "protocol", p.Label) == 0
+			return testkit.Scrape(t, n.Admin()).Value("pushcart_ingest_publishers", "protocol", p.Label) == 0
 		})
 		head, tail := slack(p)
 		pictures := carried(t, n, v, "video", show.Tracks[0], sent, 0, head, tail, nil)

@@ -167,7 +167,7 @@ func TestTooManyConnections(t *testing.T) {
 	testkit.WantClosed(t, n.RTMP())
 	first.Leave()
 	testkit.Eventually(t, "one publisher is left", func() bool {
-		return testkit.Scrape(t, n.Admin()).Value("pushcart_rtmp_connections") == 1
+		return testkit.Scrape(t, n.Admin()).Value("pushcart_rtmp_open_connections") == 1
 	})
 	testkit.Publish(t, n.RTMP(), "c").Leave()
 	second.Leave()

@@ -96,7 +96,7 @@ func TestReloadWhileLive(t *testing.T) {
 
 	// A good one takes effect at once, for those who come from now on. Who was refused counts until its connection is closed.
 	testkit.Eventually(t, "those who were refused are gone", func() bool {
-		return testkit.Scrape(t, "http://"+s.Admin).Value("pushcart_rtmp_connections") == 1
+		return testkit.Scrape(t, "http://"+s.Admin).Value("pushcart_rtmp_open_connections") == 1
 	})
 	write(file, fmt.Sprintf(settings, "0", ", max_connections_per_address: 2", "0", "10s", "second-secret"))
 	s.Signal(syscall.SIGHUP)
@@ -117,7 +117,7 @@ func TestReloadWhileLive(t *testing.T) {
 		t.Errorf("the running stream was interrupted: %s", describe(l))
 	}
 	testkit.Eventually(t, "those who were refused are gone", func() bool {
-		return testkit.Scrape(t, "http://"+s.Admin).Value("pushcart_rtmp_connections") == 1
+		return testkit.Scrape(t, "http://"+s.Admin).Value("pushcart_rtmp_open_connections") == 1
 	})
 	// The new limit: one connection publishes, one more may come, the third is closed.
 	second := testkit.Dial(t, s.RTMP, nil)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"pushcart/internal/auth"
@@ -25,16 +26,19 @@ func (n *Node) openCards(cfg *config.Config) error {
 	}
 	n.desks, err = overlay.New(overlay.Options{
 		Dir: cfg.Data.Directory, Key: key,
-		Policy: func() card.Policy { return card.Policy{Hosts: n.cfg.Load().Cards.Hosts} },
-		Region: func() string { return string(cfg.Node.Region) }, // as the node began: what a name stands for does not change
-		InBand: func() bool { return n.cfg.Load().Cards.InBand },
-		Keep:   n.keepCards,
+		Policy:    func() card.Policy { return card.Policy{Hosts: n.cfg.Load().Cards.Hosts} },
+		Region:    func() string { return string(cfg.Node.Region) }, // as the node began: what a name stands for does not change
+		InBand:    func() bool { return n.cfg.Load().Cards.InBand },
+		Keep:      n.keepCards,
+		KeepEnded: func() time.Duration { return time.Duration(n.cfg.Load().Data.KeepEnded) },
 		Changed: func(name string) {
+			n.hooks.deskChanged(name)
 			if n.cluster != nil {
 				n.cluster.spread.changed(name)
 			}
 		},
-		Log: n.log, Registerer: n.reg,
+		Follow: n.commands(),
+		Log:    n.log, Registerer: n.reg,
 	})
 	if err != nil {
 		return fmt.Errorf("set up product cards: %w", err)
@@ -111,10 +115,11 @@ func (n *Node) cardAPI() *api.API {
 		Streams:  s.list,
 		Stream:   s.one,
 		Sources:  sources{n.pulls},
-		Log:      n.log, Registerer: n.reg,
+		Visible:  n.access.gate.Allows, Publisher: n.publishes, Address: n.access.address,
+		Log: n.log, Registerer: n.reg,
 	}
 	if n.cluster != nil {
-		opt.Elsewhere = n.cluster.elsewhere
+		opt.Elsewhere = func(stream string) http.RoundTripper { return n.carriedOn(n.cluster.elsewhere(stream)) }
 	}
 	if n.ladders != nil {
 		l := laddersAPI{n.ladders}
@@ -123,7 +128,7 @@ func (n *Node) cardAPI() *api.API {
 	}
 	a := api.New(opt)
 	if n.cluster != nil {
-		n.cluster.directory.Handle(n.cluster.carried(a.Tunnel()))
+		n.cluster.directory.Handle(n.cluster.carried(n.tracedTunnel(a.Tunnel())))
 	}
 	return a
 }

@@ -9,6 +9,7 @@ import (
 
 	"pushcart/ingest"
 	"pushcart/internal/stream"
+	"pushcart/internal/tracing"
 	"pushcart/packager"
 	"pushcart/packager/window"
 	"pushcart/relay"
@@ -69,7 +70,11 @@ func (c *cluster) claim(ctx context.Context, name, credential string, standby bo
 	desk := c.spread.of(name) // the copy's, which ends
 	asked := make(chan []byte, 1)
 	go func() { asked <- c.askDesk(ctx, name, before, entry.Gen) }()
-	if one.copied, err = c.manager.TakeOver(ctx, name, entry); err != nil {
+	moving := c.n.tracing.Within(ctx, tracing.Internal, "relay.takeover")
+	moving.SetInt("pushcart.generation", entry.Gen)
+	one.copied, err = c.manager.TakeOver(ctx, name, entry)
+	moving.End(failureOf(err))
+	if err != nil {
 		c.n.log.Warn("other nodes have more of the stream than could be fetched: it goes on with what is here", "stream", name, "error", err)
 	}
 	// What cannot be had is logged: the show goes on without.

@@ -25,11 +25,10 @@ const firstAudio = 100
 
 // openIngest makes the door, the servers of all protocols by which publishers come in, and what fetches streams.
 func (n *Node) openIngest(cfg *config.Config) error {
+	n.openAuthority()
 	opt := ingest.Options{
-		Hub: n.hub, Keys: n.keys, Metrics: ingest.NewMetrics(n.reg), Log: n.log,
-		Settings: func() ingest.Settings {
-			return ingest.Settings{KeyframeTimeout: time.Duration(n.cfg.Load().Publish.KeyframeTimeout)}
-		},
+		Hub: n.hub, Authority: n.authority, Metrics: ingest.NewMetrics(n.reg), Log: n.log,
+		Settings:    func() ingest.Settings { return doorSettings(n.cfg.Load()) },
 		Deliverable: n.deliverable,
 		Label: func(name string, t *stream.Track) (language, label string) {
 			language, label, _ = n.cfg.Load().AudioLabel(name, t.ID-firstAudio+1)
@@ -39,7 +38,11 @@ func (n *Node) openIngest(cfg *config.Config) error {
 	if c := n.cluster; c != nil {
 		opt.Claim, opt.Promoted, opt.Node = c.claim, c.promoted, c.trust.Identity().Name
 	}
-	door := pull.NewDoor(ingest.NewDoor(opt))
+	if n.joins != nil {
+		opt.Journey = n.joins.follow
+	}
+	n.door = ingest.NewDoor(opt)
+	door := pull.NewDoor(n.door)
 	for _, open := range []func(*config.Config, *pull.Door) error{n.openRTMP, n.openRTSP, n.openSRT, n.openWHIP, n.openPull} {
 		if err := open(cfg, door); err != nil {
 			return err
@@ -56,7 +59,7 @@ func (n *Node) openRTMP(cfg *config.Config, door *pull.Door) error {
 		}
 	}
 	if a := string(cfg.RTMP.TLSAddress); a != "" {
-		secure, err := n.cert.config()
+		secure, err := n.certs.Config()
 		if err != nil {
 			return err
 		}
@@ -107,6 +110,7 @@ func (n *Node) openRTSP(cfg *config.Config, door *pull.Door) error {
 	opt := rtsp.Options{
 		Door: door, Address: string(cfg.RTSP.Address), UDPAddress: string(cfg.RTSP.UDPAddress),
 		Limits: func() rtsp.Limits { return rtspLimits(n.cfg.Load()) }, Log: n.log, Registerer: n.reg,
+		Listen: n.upgrade.sockets.Listen("rtsp"), ListenPacket: n.upgrade.sockets.ListenPacket("rtsp-udp"),
 	}
 	if opt.Address != "" {
 		s, err := rtsp.NewServer(opt)
@@ -116,11 +120,11 @@ func (n *Node) openRTSP(cfg *config.Config, door *pull.Door) error {
 		n.run(s, []string{"rtsp", "rtsp-udp"}, s.Addr(), s.AddrUDP())
 	}
 	if a := string(cfg.RTSP.TLSAddress); a != "" {
-		secure, err := n.cert.config()
+		secure, err := n.certs.Config()
 		if err != nil {
 			return err
 		}
-		opt.Address, opt.UDPAddress, opt.TLS = a, "", secure
+		opt.Address, opt.UDPAddress, opt.TLS, opt.Listen = a, "", secure, n.upgrade.sockets.Listen("rtsps")
 		s, err := rtsp.NewServer(opt)
 		if err != nil {
 			return portTaken("rtsps", err)
@@ -147,6 +151,7 @@ func (n *Node) openSRT(cfg *config.Config, door *pull.Door) error {
 	s, err := srt.NewServer(srt.Options{
 		Door: door, Address: string(cfg.SRT.Address), Passphrase: string(cfg.SRT.Passphrase), Latency: time.Duration(cfg.SRT.Latency),
 		Limits: func() srt.Limits { return srtLimits(n.cfg.Load()) }, Log: n.log, Registerer: n.reg,
+		ListenPacket: n.upgrade.sockets.ListenPacket("srt"),
 	})
 	if err != nil {
 		return portTaken("srt", err)
@@ -176,6 +181,7 @@ func (n *Node) openWHIP(cfg *config.Config, door *pull.Door) error {
 		Deliverable:      n.deliverable,
 		KeyframeInterval: func() time.Duration { return time.Duration(n.cfg.Load().HLS.SegmentDuration) },
 		Limits:           func() whip.Limits { return whipLimits(n.cfg.Load()) }, Log: n.log, Registerer: n.reg,
+		Listen: n.upgrade.sockets.Listen("whip-tcp"), ListenPacket: n.upgrade.sockets.ListenPacket("whip-udp"),
 	})
 	if err != nil {
 		return portTaken("whip", err)

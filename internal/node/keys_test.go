@@ -12,7 +12,7 @@ import (
 // generated one stays until keys are configured.
 func TestRemovedKeysStopWorking(t *testing.T) {
 	t.Parallel()
-	n := &Node{log: slog.New(slog.DiscardHandler), keys: &auth.Store{}}
+	n := &Node{opt: Options{Log: slog.New(slog.DiscardHandler)}, log: slog.New(slog.DiscardHandler), keys: &auth.Store{}, upgrade: &upgrade{}}
 	with, without := config.Default(), config.Default()
 	with.Publish.Keys = []config.Key{{Stream: "show1", Key: "a-long-secret"}}
 	without.Publish.GenerateKey = true

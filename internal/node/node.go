@@ -4,7 +4,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,10 +17,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"pushcart/ingest"
 	"pushcart/ingest/pull"
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/config"
+	"pushcart/internal/front"
+	"pushcart/internal/front/certs"
 	"pushcart/internal/stream"
+	"pushcart/internal/tracing"
 	"pushcart/overlay"
 	"pushcart/overlay/timed"
 	"pushcart/packager"
@@ -37,21 +41,34 @@ type Options struct {
 	Level *slog.LevelVar
 	// Version for /metrics and the log.
 	Version string
+	// Takeover is from which process the node takes over; nil begins by itself. After New, TakeOver is to be called.
+	Takeover *Takeover
 }
 
 // Node is a running edge node.
 type Node struct {
-	opt      Options
-	log      *slog.Logger
-	cfg      atomic.Pointer[config.Config]
-	reg      *prometheus.Registry
-	keys     *auth.Store
-	hub      *stream.Hub
-	shows    *presentations
-	registry *hls.Registry
-	cert     *certificate
-	ready    atomic.Bool
-	kept     atomic.Int64 // the longest that keepCards returned, ns
+	opt  Options
+	log  *slog.Logger
+	cfg  atomic.Pointer[config.Config]
+	reg  *prometheus.Registry
+	keys *auth.Store
+	// authority decides who may publish: by keys, among others.
+	authority *authority.Authority
+	hub       *stream.Hub
+	shows     *presentations
+	registry  *hls.Registry
+	front     *front.Front
+	certs     *certs.Source
+	access    *access
+	ready     atomic.Bool
+	drain     *drain
+	upgrade   *upgrade
+	door      *ingest.Door
+	metrics   *nodeMetrics
+	tracing   *tracing.Provider // nil when that is off
+	joins     *joins            // nil when that is off
+	hooks     *hooks
+	kept      atomic.Int64 // the longest that keepCards returned, ns
 
 	data        *dataFolder
 	signingKeys []byte          // public halves, as a JWK set
@@ -67,6 +84,8 @@ type Node struct {
 
 	// generated is the key set that the node made itself; nil without one. Guarded by reloading.
 	generated *auth.Keys
+	// generatedKey is its secret. It is for the process that takes over.
+	generatedKey string
 
 	reloading sync.Mutex // one Reload at a time
 	services  []service
@@ -87,9 +106,18 @@ type service struct {
 // New makes a node and opens its listeners, so that a port that is taken shows at once.
 func New(cfg *config.Config, opt Options) (*Node, error) {
 	n := &Node{
-		opt: opt, log: opt.Log, reg: newRegistry(opt.Version), keys: &auth.Store{}, tokens: &auth.Store{}, registry: hls.NewRegistry(),
+		opt: opt, log: slog.New(withoutSecrets{opt.Log.Handler()}), reg: newRegistry(opt.Version), keys: &auth.Store{}, tokens: &auth.Store{}, registry: hls.NewRegistry(),
 	}
 	n.cfg.Store(cfg)
+	n.metrics = newNodeMetrics(n.reg, time.Now)
+	n.registry.NumbersBack = n.metrics.numbersBack.Inc
+	if err := n.openTracing(cfg); err != nil {
+		return nil, err
+	}
+	n.drain = newDrain(n.log, n.reg)
+	if err := n.openUpgrade(cfg, opt.Takeover); err != nil {
+		return nil, err
+	}
 	if cfg.Clustered() {
 		n.cluster = newCluster(n)
 		if err := n.cluster.openTrust(cfg); err != nil {
@@ -99,11 +127,14 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	if err := n.setKeys(cfg); err != nil {
 		return nil, err
 	}
-	n.cert = &certificate{log: n.log, now: time.Now, files: func() (string, string) {
-		c := n.cfg.Load().TLS
-		return c.Certificate, c.Key
-	}}
+	if err := n.openAccess(cfg); err != nil {
+		return nil, err
+	}
 	if err := n.openCards(cfg); err != nil {
+		return nil, err
+	}
+	if err := n.openFront(cfg); err != nil {
+		n.desks.Close()
 		return nil, err
 	}
 	if err := n.openLadder(cfg); err != nil {
@@ -113,6 +144,9 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	n.shows = &presentations{
 		registry: n.registry, metrics: packager.NewMetrics(n.reg), settings: n.cfg.Load, log: n.log, now: time.Now, cards: n.desks.Follow,
 		lastMSN: map[string]func() int64{}, timers: map[*time.Timer]struct{}{},
+	}
+	if n.joins != nil {
+		n.shows.published = n.joins.began
 	}
 	if n.ladders != nil {
 		n.shows.ladder = n.ladders.Attach
@@ -124,9 +158,25 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	if c := n.cluster; c != nil {
 		n.shows.claimed, n.shows.begun = c.begin, c.begun
 		streams.Begin, streams.Changed = c.from, c.changed
+	} else {
+		n.shows.claimed, n.shows.begun, streams.Begin = n.upgrade.heirs.claimed, n.upgrade.heirs.begun, n.upgrade.heirs.from
 	}
+	next := streams.Changed
+	streams.Changed = func(s *stream.Stream, is stream.State) {
+		n.metrics.changed(s, is)
+		n.hooks.streamChanged(s, is)
+		if next != nil {
+			next(s, is)
+		}
+	}
+	var err error
+	if n.hooks, err = n.newHooks(cfg); err != nil {
+		n.desks.Close()
+		return nil, err
+	}
+	n.shows.goesOn = n.hooks.goesOn
 	n.hub = stream.NewHub(streams)
-	registerGauges(n.reg, n.hub, n.registry)
+	registerGauges(n.reg, n.hub, n.registry, n.ready.Load)
 	if err := n.open(cfg); err != nil {
 		n.closeListeners()
 		n.desks.Close()
@@ -141,26 +191,27 @@ func (n *Node) setKeys(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("publish.keys: %w", err)
 	}
-	if keys.Empty() && cfg.Publish.GenerateKey {
+	if keys.Empty() && cfg.Publish.GenerateKey && !asksElsewhere(cfg) {
 		if n.generated != nil && n.keys.Load() == n.generated {
 			return nil // the generated one stays
 		}
-		secret := auth.Generate()
-		if keys, err = auth.NewKeys([]auth.Entry{{Stream: "*", Key: secret}}); err != nil {
+		secret := n.upgrade.generatedKey()
+		if keys, err = auth.NewSharedKeys([]auth.Entry{{Stream: "*", Key: secret}}, n.pepper()); err != nil {
 			return err
 		}
-		n.generated = keys
-		n.log.Warn("no stream keys are configured: made one for this run. Publish with OBS: server rtmp://THIS-HOST/live, stream key show?key="+secret,
+		n.generated, n.generatedKey = keys, secret
+		// The one line that is meant to have a secret.
+		n.opt.Log.Warn("no stream keys are configured: made one for this run. Publish with OBS: server rtmp://THIS-HOST/live, stream key show?key="+secret,
 			"hint", "set publish.keys, or PUSHCART_PUBLISH_KEYS, to choose your own")
 	}
 	n.keys.Store(keys)
 	return nil
 }
 
-// pepper makes publishers' credentials the same on all nodes of a cluster; nil on a node by itself.
+// pepper makes publishers' credentials the same on all nodes of a cluster, and in all processes that take over from one another.
 func (n *Node) pepper() []byte {
 	if n.cluster == nil {
-		return nil
+		return n.upgrade.pepper
 	}
 	return n.cluster.pepper()
 }
@@ -177,21 +228,24 @@ func (n *Node) open(cfg *config.Config) error {
 	}
 	viewers := n.viewerServer(cfg)
 	if a := string(cfg.HTTP.Address); a != "" {
-		if err := n.listen("http", a, n.serveHTTP(viewers, nil)); err != nil {
+		if err := n.listen("http", a, n.serveViewers(viewers, nil)); err != nil {
 			return err
 		}
 	}
 	if a := string(cfg.HTTP.TLSAddress); a != "" {
-		secure, err := n.cert.config("h2", "http/1.1")
+		secure, err := n.viewerTLS(cfg)
 		if err != nil {
 			return err
 		}
-		if err := n.listen("https", a, n.serveHTTP(viewers, secure)); err != nil {
+		if err := n.listen("https", a, n.serveViewers(viewers, secure)); err != nil {
 			return err
 		}
 	}
+	if err := n.openACME(cfg); err != nil {
+		return err
+	}
 	if a := string(cfg.Admin.Address); a != "" {
-		if err := n.listen("admin", a, n.serveHTTP(n.adminServer(), nil)); err != nil {
+		if err := n.listen("admin", a, n.serveHTTP(n.adminServer())); err != nil {
 			return err
 		}
 	}
@@ -199,7 +253,7 @@ func (n *Node) open(cfg *config.Config) error {
 }
 
 func (n *Node) listen(name, address string, serve func(context.Context, net.Listener) error) error {
-	l, err := net.Listen("tcp", address)
+	l, err := n.upgrade.sockets.Listen(name)("tcp", address)
 	if err != nil {
 		return portTaken(name, err)
 	}
@@ -217,12 +271,12 @@ func portTaken(name string, err error) error {
 
 // settingOf names the configuration key of each listener.
 var settingOf = map[string]string{
-	"rtmp": "rtmp.address", "rtmps": "rtmp.tls_address", "http": "http.address", "https": "http.tls_address", "admin": "admin.address",
+	"rtmp": "rtmp.address", "rtmps": "rtmp.tls_address", "http": "http.address", "https": "http.tls_address", "admin": "admin.address", "acme": "acme.http_address",
 	"rtsp": "rtsp.address, rtsp.udp_address", "rtsps": "rtsp.tls_address", "srt": "srt.address", "relay": "cluster.address", "whip": "whip.udp_address, whip.tcp_address",
 }
 
 // Address returns the address that a service listens on: "rtmp", "rtmps", "rtsp", "rtsp-udp", "rtsps", "srt", "whip-udp",
-// "whip-tcp", "http", "https", "admin" or "relay"; nil when it is off.
+// "whip-tcp", "http", "https", "acme", "admin" or "relay"; nil when it is off.
 func (n *Node) Address(name string) net.Addr {
 	for _, s := range n.services {
 		if s.name == name {
@@ -238,11 +292,12 @@ func (n *Node) closeListeners() {
 			s.close()
 		}
 	}
+	n.certs.Close()
 }
 
-// Run serves until ctx ends, then stops everything in order: publishers are told, presentations end, viewers that wait get
-// their last playlist, listeners close, and the journals last of all, so that what was acknowledged is on the disk. It
-// returns the first failure of a service, nil otherwise.
+// Run serves until ctx ends, then stops everything in order: publishers are told, presentations end, viewers are served what there
+// is, for as long as drain.timeout says, listeners close, and the journals last of all, so that what was acknowledged is on the
+// disk. It returns the first failure of a service, nil otherwise.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -263,30 +318,45 @@ func (n *Node) Run(ctx context.Context) error {
 			continue // another address of the one before
 		}
 		group.Go(func() {
+			n.upgrade.await(c, s)
 			if err := s.serve(c); err != nil && c.Err() == nil {
 				cancel(fmt.Errorf("serve %s: %w", s.name, err))
 			}
 		})
 	}
+	hooksCtx, stopHooks := context.WithCancel(context.Background())
+	defer stopHooks()
+	var telling sync.WaitGroup
+	telling.Go(func() { n.hooks.run(hooksCtx) })
 	viewing.Go(func() { n.paceMemory(viewCtx) })
-	ingesting.Go(func() { n.pulls.Run(ingestCtx) })
+	viewing.Go(func() { n.upgrade.run(viewCtx) })
+	viewing.Go(func() { n.certs.Run(viewCtx) })
+	fetchCtx, stopFetching := context.WithCancel(ingestCtx)
+	defer stopFetching()
+	ingesting.Go(func() { n.authority.Run(ingestCtx) })
+	ingesting.Go(func() { n.pulls.Run(fetchCtx) })
 	if n.ladders != nil {
 		ingesting.Go(func() { n.ladders.Run(ingestCtx) })
 	}
 	n.ready.Store(true)
-	<-ctx.Done()
-	n.ready.Store(false)
-	n.log.Info("stopping")
-	if n.cluster != nil {
-		n.cluster.leave()
+	n.upgrade.tell("READY=1")
+	select {
+	case <-ctx.Done():
+		n.upgrade.tell("STOPPING=1")
+		n.leave(stopFetching)
+		stopIngest()
+		ingesting.Wait()
+	case <-n.upgrade.moved: // another process serves
+		n.ready.Store(false)
+		n.upgrade.leave(ctx, stopIngest, &ingesting)
 	}
-	n.hub.Close()
-	stopIngest()
-	ingesting.Wait()
 	stopViewers()
 	viewing.Wait()
 	n.desks.Close()
+	stopHooks()
+	telling.Wait()
 	n.shows.close()
+	n.closeTracing()
 	n.log.Info("stopped")
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
@@ -301,7 +371,7 @@ func (n *Node) announce() {
 		args = append(args, s.name, s.address.String())
 	}
 	n.log.Info("pushcart is up", args...)
-	if n.keys.Load().Empty() {
+	if n.keys.Load().Empty() && !asksElsewhere(n.cfg.Load()) {
 		n.log.Warn("PUBLISHING IS OPEN to every program on this host, and closed to all others, because no stream keys are configured",
 			"hint", "set publish.keys in the configuration, or PUSHCART_PUBLISH_KEYS=show1=SECRET")
 	}
@@ -315,20 +385,41 @@ func (n *Node) Reload(cfg *config.Config) {
 	old := n.cfg.Load()
 	changes := config.Diff(old, cfg)
 	if len(changes) == 0 {
+		n.metrics.reload(reloadUnchanged)
 		n.log.Info("configuration read again: nothing changed")
 		return
 	}
 	if err := n.setKeys(cfg); err != nil {
+		n.metrics.reload(reloadRefused)
 		n.log.Error("configuration kept as it was", "error", err)
 		return
 	}
 	if !reflect.DeepEqual(old.Studio, cfg.Studio) {
 		if err := n.setTokens(cfg); err != nil {
+			n.metrics.reload(reloadRefused)
 			n.log.Error("configuration kept as it was", "error", err)
 			return
 		}
 	}
+	if !reflect.DeepEqual(old.Playback, cfg.Playback) {
+		if err := n.setPlayback(cfg); err != nil {
+			n.metrics.reload(reloadRefused)
+			n.log.Error("configuration kept as it was", "error", err)
+			return
+		}
+	}
+	if err := n.front.Configure(frontSettings(cfg)); err != nil {
+		n.metrics.reload(reloadRefused)
+		n.log.Error("configuration kept as it was", "error", err)
+		return
+	}
+	if err := n.hooks.configure(cfg); err != nil {
+		n.metrics.reload(reloadRefused)
+		n.log.Error("configuration kept as it was", "error", err)
+		return
+	}
 	n.cfg.Store(cfg)
+	n.metrics.reload(reloadApplied)
 	n.pulls.Configure(cfg.Sources())
 	if n.opt.Level != nil {
 		n.opt.Level.Set(cfg.Log.SlogLevel())
@@ -347,6 +438,6 @@ func (n *Node) Reload(cfg *config.Config) {
 }
 
 // serveHTTP adapts an http.Server to a service.
-func (n *Node) serveHTTP(s *http.Server, secure *tls.Config) func(context.Context, net.Listener) error {
-	return func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, s, l, secure) }
+func (n *Node) serveHTTP(s *http.Server) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, s, l) }
 }

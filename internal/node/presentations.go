@@ -26,6 +26,10 @@ type presentations struct {
 	// is false where there is no cluster. begun is told what came of it.
 	claimed func(name string) (gen int64, copied *window.Presentation, ok bool)
 	begun   func(s *stream.Stream, k *packager.Packager)
+	// goesOn is told of a stream that begins with what another node had of it; nil is nobody.
+	goesOn func(name string)
+	// published is told, under the stream's lock, that the first part of an era is there; nil is nobody.
+	published func(name string, era int)
 	// cards ties a stream that begins to its desk; nil leaves it without.
 	cards func(name string, s overlay.Screen) stream.Consumer
 
@@ -54,9 +58,15 @@ func (p *presentations) attach(s *stream.Stream) []stream.Consumer {
 		Gen: now.UnixMilli(), FirstMSN: first,
 		Metrics: p.metrics, Log: p.log.With("stream", s.Name()), Now: p.now,
 	}
+	if p.published != nil {
+		opt.Began = func(era int) { p.published(s.Name(), era) }
+	}
 	if p.claimed != nil {
 		if gen, copied, ok := p.claimed(s.Name()); ok {
 			opt.Gen, opt.Continue = gen, copied
+			if copied != nil && p.goesOn != nil {
+				p.goesOn(s.Name())
+			}
 		}
 	}
 	k := packager.New(s.Name(), opt)

@@ -73,7 +73,7 @@ func (m *meter) read(now time.Time) float64 {
 // load is how busy this node is, for the directory's heartbeats.
 func (c *cluster) load() relay.Load {
 	now := time.Now()
-	l := relay.Load{CPU: c.meter.read(now)}
+	l := relay.Load{CPU: c.meter.read(now), Draining: c.n.drain.since(now) > 0}
 	if c.server == nil {
 		return l // the first heartbeat comes before the relay is there
 	}

@@ -23,6 +23,9 @@ func (s screen) Announce(a overlay.Announcement) {
 	if a.Frame != nil {
 		out.Framed, out.Era, out.PTS = true, a.Frame.Era, a.Frame.PTS
 	}
+	if w, ok := a.Way.(*commandWay); ok {
+		out.Bound, out.Published = w.bound, w.published
+	}
 	s.packager.Announce(out)
 }
 

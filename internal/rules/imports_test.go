@@ -19,7 +19,10 @@ const root = "../.."
 // wires them. A package of internal that is not named here may be imported by none of the rooms.
 var arrows = map[string][]string{
 	// The command line's client speaks the API's types.
-	"cmd/pushcart": {"internal/config", "internal/node", "overlay", "overlay/api", "relay/trust"},
+	"cmd/pushcart": {
+		"internal/auth/playback", "internal/config", "internal/doctor", "internal/load", "internal/node", "internal/stream", "internal/top",
+		"overlay", "overlay/api", "packager/ladder/child", "packager/ladder/command", "relay/trust",
+	},
 
 	"ingest":      {"internal/auth", "internal/stream"},
 	"ingest/feed": {"ingest", "internal/codec", "internal/stream"},
@@ -55,13 +58,26 @@ var arrows = map[string][]string{
 	"overlay/timed":               {},
 	"overlay/web":                 {},
 
-	"internal/auth":   {},
-	"internal/codec":  {"internal/stream"},
-	"internal/config": {"ingest/pull", "internal/auth", "overlay/card", "packager/ladder/command", "relay/route"},
-	"internal/stream": {},
+	"internal/auth":           {},
+	"internal/auth/authority": {"internal/auth"},
+	"internal/auth/playback":  {"internal/auth"},
+	"internal/front":          {"internal/front/certs"},
+	"internal/front/certs":    {},
+	"internal/sockets":        {},
+	"internal/handover":       {"internal/sockets"},
+	"internal/tracing":        {},
+	"internal/webhooks":       {"internal/auth"},
+	"internal/doctor":         {},
+	"internal/top":            {},
+	"internal/load":           {},
+	"internal/sbom":           {},
+	"internal/codec":          {"internal/stream"},
+	"internal/config":         {"ingest/pull", "internal/auth", "internal/front", "internal/webhooks", "overlay/card", "packager/ladder/command", "relay/route"},
+	"internal/stream":         {},
 	"internal/node": {
 		"ingest", "ingest/pull", "ingest/rtmp", "ingest/rtsp", "ingest/srt", "ingest/whip",
-		"internal/auth", "internal/config", "internal/stream",
+		"internal/auth", "internal/auth/authority", "internal/auth/playback", "internal/config", "internal/front", "internal/front/certs",
+		"internal/handover", "internal/sockets", "internal/stream", "internal/tracing", "internal/webhooks",
 		"overlay", "overlay/api", "overlay/card", "overlay/journal", "overlay/timed", "overlay/web", "packager", "packager/hls", "packager/ladder", "packager/ladder/child", "packager/ladder/command", "packager/window",
 		"relay", "relay/directory", "relay/route", "relay/trust", "relay/wire",
 	},
@@ -76,7 +92,7 @@ var arrows = map[string][]string{
 
 // forTests are packages that only tests may import, besides what arrows allow.
 var forTests = []string{
-	"internal/auth", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed", "packager/playlist", "relay/trust",
+	"internal/auth", "internal/auth/authority", "internal/config", "internal/conformance", "internal/stream", "internal/testkit", "overlay/journal/journaltest", "overlay/timed", "packager/playlist", "relay/trust",
 }
 
 func TestImports(t *testing.T) {

@@ -19,6 +19,9 @@ type Frame struct {
 	Key bool
 	// Wall is the time of capture where the publisher says it, else the time of arrival.
 	Wall time.Time
+	// Arrived is when the node had the whole frame, by its clock; zero where that is not known, as of renditions that it made. It is
+	// for measuring only.
+	Arrived time.Time
 	// Payload is the sample as ISO-BMFF stores it: NAL units with 4-byte lengths and no parameter sets, an AV1 temporal
 	// unit without temporal delimiters, a VP8 or VP9 frame (with VP9, a superframe), a raw AAC, Opus or MP3 frame, G.711
 	// samples of one byte. It is lent for the call only: who needs it longer copies it.

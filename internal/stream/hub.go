@@ -11,6 +11,9 @@ import (
 // ErrSuperseded is returned to a publisher whose stream has gone over to a newer connection of the same credential.
 var ErrSuperseded = errors.New("another connection with the same credential took over this stream")
 
+// ErrFull is returned to a publisher whose stream would be one more than there may be.
+var ErrFull = errors.New("there are as many streams as there may be")
+
 // ErrClosed is returned once the hub is closing.
 var ErrClosed = errors.New("the node is shutting down")
 
@@ -106,6 +109,9 @@ type Publisher struct {
 	// Standby tells that the publisher gives way to those of other credentials that do not stand by, and takes over from them once
 	// they have been away for StandbyAfter.
 	Standby bool
+	// MaxStreams is how many streams there may be for the publisher to begin another one; 0 is no limit. It may go on with one that is
+	// there however many there are.
+	MaxStreams int
 	// Protocol, Remote and Agent are for people.
 	Protocol, Remote, Agent string
 	// Kick ends the connection for a reason that came up elsewhere: ErrSuperseded, ErrGaveWay, ErrElsewhere or ErrClosed. It
@@ -113,7 +119,7 @@ type Publisher struct {
 	Kick func(error)
 }
 
-// Publish claims a stream, making it if need be. Its errors are *TakenError and ErrClosed.
+// Publish claims a stream, making it if need be. Its errors are *TakenError, ErrFull and ErrClosed.
 func (h *Hub) Publish(name string, p Publisher) (*Session, error) {
 	x, err := h.publish(name, p)
 	if err != nil {
@@ -135,6 +141,9 @@ func (h *Hub) publish(name string, p Publisher) (*Session, error) {
 		}
 		// It has just ended, and waits for the hub to forget it: the name is free.
 	}
+	if err := h.vacancyLocked(name, p); err != nil {
+		return nil, err
+	}
 	s := &Stream{name: name, hub: h, created: h.opt.Now(), credential: p.Credential}
 	s.consumers = h.opt.Attach(s)
 	if h.opt.Begin != nil {
@@ -144,7 +153,19 @@ func (h *Hub) publish(name string, p Publisher) (*Session, error) {
 	return s.claim(p)
 }
 
-// Check returns what Publish would answer at this moment, without doing it: nil, a *TakenError or ErrClosed.
+// vacancyLocked returns ErrFull where there may be no more streams, besides that of a name.
+func (h *Hub) vacancyLocked(name string, p Publisher) error {
+	others := len(h.streams)
+	if h.streams[name] != nil {
+		others--
+	}
+	if p.MaxStreams > 0 && others >= p.MaxStreams {
+		return ErrFull
+	}
+	return nil
+}
+
+// Check returns what Publish would answer at this moment, without doing it: nil, a *TakenError, ErrFull or ErrClosed.
 func (h *Hub) Check(name string, p Publisher) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -153,12 +174,12 @@ func (h *Hub) Check(name string, p Publisher) error {
 	}
 	s := h.streams[name]
 	if s == nil {
-		return nil
+		return h.vacancyLocked(name, p)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		return nil
+		return h.vacancyLocked(name, p)
 	}
 	if taken, _ := s.admitLocked(p); taken != nil {
 		return taken

@@ -36,6 +36,9 @@ type Stream struct {
 // Name of the stream.
 func (s *Stream) Name() string { return s.name }
 
+// Created is when the stream was made on this node.
+func (s *Stream) Created() time.Time { return s.created }
+
 // claim makes p the stream's publisher. Its errors are *TakenError and errOver.
 func (s *Stream) claim(p Publisher) (*Session, error) {
 	s.mu.Lock()
@@ -170,6 +173,9 @@ func (s *Stream) fromLocked() int64 {
 	return max(s.end90k, Rescale(s.hub.opt.Now().UnixMilli(), 1000, 90000))
 }
 
+// Began is when the session's stream was made on this node: see Stream.Created.
+func (x *Session) Began() time.Time { return x.s.created }
+
 // NextEra begins another stretch of time within the session.
 func (x *Session) NextEra() (era int, from90k int64) {
 	x.s.mu.Lock()
@@ -271,6 +277,23 @@ func (x *Session) Close() {
 	x.s.tell()
 }
 
+// End closes the stream for good, unless the session is its publisher no more: it does not wait for anybody to return. The session's
+// methods return the cause from then on; the publisher is not kicked, since it is the one that calls.
+func (x *Session) End(cause error) {
+	s := x.s
+	s.mu.Lock()
+	mine := s.session == x
+	if mine {
+		s.session = nil
+		s.endLocked(cause, false)
+	}
+	s.mu.Unlock()
+	if mine {
+		s.hub.forget(s)
+		s.tell()
+	}
+}
+
 // leave takes a session's publisher from the stream, if it is still the one.
 func (s *Stream) leave(x *Session) {
 	s.mu.Lock()
@@ -279,10 +302,14 @@ func (s *Stream) leave(x *Session) {
 		return
 	}
 	s.session = nil
-	s.since = s.hub.opt.Now()
 	s.away()
+	s.waitLocked(s.hub.opt.ReconnectWindow())
+}
+
+// waitLocked keeps the stream open for its publisher, for as long as wait.
+func (s *Stream) waitLocked(wait time.Duration) {
+	s.since = s.hub.opt.Now()
 	s.becomeLocked(Waiting)
-	wait := s.hub.opt.ReconnectWindow()
 	s.until = s.since.Add(wait)
 	s.absence++
 	absence := s.absence

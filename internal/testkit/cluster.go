@@ -227,6 +227,7 @@ whip: {udp_address: "", tcp_address: ""}
 http: {address: %q}
 admin: {address: %q}
 data: {directory: %q}
+drain: {timeout: 0s}
 cluster:
   address: %q
   advertise: %q

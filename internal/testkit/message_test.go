@@ -17,6 +17,7 @@ import (
 	"pushcart/ingest"
 	"pushcart/ingest/rtmp"
 	"pushcart/internal/auth"
+	"pushcart/internal/auth/authority"
 	"pushcart/internal/stream"
 )
 
@@ -53,7 +54,7 @@ func ingestOnly(t *testing.T) (address string, r *recorder) {
 	store.Store(keys)
 	log := slog.New(slog.DiscardHandler)
 	server, err := rtmp.NewServer(rtmp.Options{Log: log, Door: ingest.NewDoor(ingest.Options{
-		Hub: hub, Keys: store, Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
+		Hub: hub, Authority: authority.New(authority.Options{Keys: store}), Metrics: ingest.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Settings: func() ingest.Settings { return ingest.Settings{} },
 	})})
 	if err != nil {

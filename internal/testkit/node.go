@@ -39,6 +39,7 @@ func Config(change func(*config.Config)) *config.Config {
 	c.RTMP.MaxConnectionsPerAddress, c.RTSP.MaxConnectionsPerAddress = 1000, 1000
 	c.SRT.MaxConnectionsPerAddress, c.WHIP.MaxSessionsPerAddress = 1000, 1000
 	c.Ladder.FFmpeg = ""
+	c.Drain.Timeout = 0 // tests end when they have seen enough
 	if change != nil {
 		change(c)
 	}

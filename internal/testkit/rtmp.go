@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,27 +11,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bluenviron/gortmplib/pkg/amf0"
-	"github.com/bluenviron/gortmplib/pkg/bytecounter"
-	"github.com/bluenviron/gortmplib/pkg/handshake"
-	"github.com/bluenviron/gortmplib/pkg/message"
+	"pushcart/internal/load"
 )
 
 // patience bounds every single wait of a test for the server.
 const patience = 20 * time.Second
 
 // Status is an onStatus message, or the _error that answers connect.
-type Status struct{ Level, Code, Description string }
+type Status = load.Status
 
 // Publisher is an RTMP client with full control of what is sent and when. It is for one goroutine at a time.
 type Publisher struct {
-	t   testing.TB
-	nc  net.Conn
-	out chunkWriter
-
-	statuses chan Status
-	results  chan string   // names of the answers to commands
-	ended    chan struct{} // closed when the server has closed the connection
+	t       testing.TB
+	session *load.Session
 
 	sent struct {
 		sync.Mutex
@@ -54,83 +45,27 @@ type Sent struct {
 // Dial connects to an RTMP address, with TLS unless secure is nil, and shakes hands.
 func Dial(t testing.TB, address string, secure *tls.Config) *Publisher {
 	t.Helper()
-	nc, err := net.DialTimeout("tcp", address, patience)
+	s, err := load.Dial(t.Context(), address, secure, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secure != nil {
-		nc = tls.Client(nc, secure)
-	}
-	nc.SetDeadline(time.Now().Add(patience))
-	rw := bytecounter.NewReadWriter(nc)
-	if _, _, err := handshake.DoClient(rw, false, false); err != nil {
-		nc.Close()
-		t.Fatalf("RTMP handshake: %v", err)
-	}
-	nc.SetDeadline(time.Time{})
-	p := &Publisher{
-		t: t, nc: nc, out: chunkWriter{w: nc, size: 128, last: map[byte]uint32{}},
-		statuses: make(chan Status, 16), results: make(chan string, 16), ended: make(chan struct{}),
-	}
-	go p.read(message.NewReader(rw, rw.Reader, func(uint32) error { return nil }))
-	t.Cleanup(func() { nc.Close(); <-p.ended })
-	return p
-}
-
-// read takes what the server says until it says no more.
-func (p *Publisher) read(r *message.Reader) {
-	defer close(p.ended)
-	for {
-		m, err := r.Read()
-		if err != nil {
-			return
-		}
-		c, ok := m.(*message.CommandAMF0)
-		if !ok {
-			continue
-		}
-		if c.Name == "onStatus" || c.Name == "_error" {
-			select {
-			case p.statuses <- statusOf(c):
-			default:
-			}
-		}
-		select {
-		case p.results <- c.Name:
-		default:
-		}
-	}
-}
-
-func statusOf(c *message.CommandAMF0) (s Status) {
-	for _, a := range c.Arguments {
-		if o, ok := a.(amf0.Object); ok {
-			s.Level, _ = o.GetString("level")
-			s.Code, _ = o.GetString("code")
-			s.Description, _ = o.GetString("description")
-		}
-	}
-	return s
+	t.Cleanup(s.Close)
+	return &Publisher{t: t, session: s}
 }
 
 // Send writes one message with a timestamp, of which 32 bits of milliseconds are sent.
 func (p *Publisher) Send(typ byte, at time.Duration, body []byte) error {
-	p.nc.SetWriteDeadline(time.Now().Add(patience))
-	return p.out.write(typ, 1, uint32(at.Round(time.Millisecond).Milliseconds()), body)
+	return p.session.Send(typ, uint32(at.Round(time.Millisecond).Milliseconds()), body)
 }
 
 // Absolute has every message carry its whole time, instead of the difference to the one before.
-func (p *Publisher) Absolute() { p.out.absolute = true }
+func (p *Publisher) Absolute() { p.session.Out.Absolute = true }
 
 // Command sends a command message.
 func (p *Publisher) Command(name string, id float64, args ...any) {
 	p.t.Helper()
-	body, err := append(amf0.Data{name, id}, args...).Marshal()
-	if err == nil {
-		err = p.Send(typeCommand, 0, body)
-	}
-	if err != nil {
-		p.t.Fatalf("send %s: %v", name, err)
+	if err := p.session.Command(name, id, args...); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
@@ -138,11 +73,11 @@ func (p *Publisher) Command(name string, id float64, args ...any) {
 func (p *Publisher) Status() Status {
 	p.t.Helper()
 	select {
-	case s := <-p.statuses:
+	case s := <-p.session.Statuses():
 		return s
-	case <-p.ended:
+	case <-p.session.Ended():
 		select {
-		case s := <-p.statuses:
+		case s := <-p.session.Statuses():
 			return s
 		default:
 			p.t.Fatal("the server closed the connection without a status message")
@@ -157,8 +92,8 @@ func (p *Publisher) Status() Status {
 func (p *Publisher) Ended() {
 	p.t.Helper()
 	select {
-	case <-p.ended:
-		p.nc.Close()
+	case <-p.session.Ended():
+		p.session.Close()
 	case <-time.After(patience):
 		p.t.Fatal("the server did not close the connection")
 	}
@@ -167,13 +102,9 @@ func (p *Publisher) Ended() {
 // Connect sends connect and createStream.
 func (p *Publisher) Connect(app string) {
 	p.t.Helper()
-	p.Command("connect", 1, amf0.Object{{Key: "app", Value: app}, {Key: "flashVer", Value: "testkit/1.0"},
-		{Key: "tcUrl", Value: "rtmp://localhost/" + app}})
-	if err := p.Send(typeChunkSize, 0, binary.BigEndian.AppendUint32(nil, chunkSize)); err != nil {
-		p.t.Fatalf("set chunk size: %v", err)
+	if err := p.session.Connect(app, "rtmp://localhost/"+app); err != nil {
+		p.t.Fatal(err)
 	}
-	p.out.size = chunkSize
-	p.Command("createStream", 2, nil)
 }
 
 // Open connects and asks to publish; it returns the server's answer.
@@ -241,17 +172,15 @@ func (p *Publisher) Unpublish() {
 func (p *Publisher) Leave() {
 	p.t.Helper()
 	p.Unpublish()
-	p.nc.Close()
-	<-p.ended
+	p.session.Close()
 }
 
 // Drop closes the connection as a phone does whose network went away: without a word, and with a reset.
 func (p *Publisher) Drop() {
-	if tcp, ok := p.nc.(*net.TCPConn); ok {
+	if tcp, ok := p.session.Conn().(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
-	p.nc.Close()
-	<-p.ended
+	p.session.Close()
 }
 
 // Gone tells whether err is that of a connection which the server has closed.

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 )
@@ -20,7 +21,13 @@ func openRTMP(t testing.TB, n Target, s Show) (Source, error) {
 // OpenRTMP begins to publish a show at an address.
 func OpenRTMP(t testing.TB, address string, s Show) (Source, error) {
 	t.Helper()
-	p := Dial(t, address, nil)
+	return OpenRTMPS(t, address, s, nil)
+}
+
+// OpenRTMPS is OpenRTMP with TLS, unless secure is nil.
+func OpenRTMPS(t testing.TB, address string, s Show, secure *tls.Config) (Source, error) {
+	t.Helper()
+	p := Dial(t, address, secure)
 	key := s.Name
 	if s.Key != "" {
 		key += "?key=" + s.Key
@@ -115,4 +122,4 @@ func (p *rtmpSource) Write(track int, s *Sample) error {
 func (p *rtmpSource) Sent() []Sent { return p.ledger.Sent() }
 
 // Gone implements Source.
-func (p *rtmpSource) Gone() <-chan struct{} { return p.ended }
+func (p *rtmpSource) Gone() <-chan struct{} { return p.session.Ended() }

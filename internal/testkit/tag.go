@@ -1,14 +1,16 @@
 package testkit
 
-import "time"
+import (
+	"time"
+
+	"pushcart/internal/load"
+)
 
 // RTMP message types (RTMP 1.0 6).
 const (
-	typeChunkSize = 1
-	typeAudio     = 8
-	typeVideo     = 9
-	typeData      = 18
-	typeCommand   = 20
+	typeAudio = load.TagAudio
+	typeVideo = load.TagVideo
+	typeData  = load.TagScript
 )
 
 // tagOf packs a sample, or the codec data, as the body of an RTMP message: classic tags where the codec has them, else

@@ -53,6 +53,16 @@ type Options struct {
 	LadderNode    func() LadderNode
 	LadderCommand func(stream, source string) (LadderCommand, error)
 
+	// Visible tells whether a request without a token may know of a stream, and Publisher whether a secret is one of a stream's
+	// publishers, who may. They are asked for each request, and for each stream of a list; a nil Visible is that everybody may.
+	Visible   func(r *http.Request, stream string) bool
+	Publisher func(stream, secret string) bool
+	// Address returns what stands in front of the addresses at which a stream can be played, and until when they are good: "" and
+	// the zero time where everybody may play it. nil is that for all.
+	Address func(stream string) (prefix string, expires time.Time)
+	// Origins says in an answer that is for everybody which pages of other sites may read it; nil is all.
+	Origins func(h http.Header, r *http.Request)
+
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	// Now is the clock; nil is time.Now.
@@ -81,6 +91,9 @@ func New(opt Options) *API {
 	}
 	if opt.Sources == nil {
 		opt.Sources = noSources{}
+	}
+	if opt.Origins == nil {
+		opt.Origins = func(h http.Header, _ *http.Request) { h.Set("Access-Control-Allow-Origin", "*") }
 	}
 	m := newMetrics(opt.Registerer)
 	a := &API{
@@ -132,7 +145,6 @@ func newStatic(body []byte, kind, cache string) static {
 
 func (s static) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", s.cache)
 	h.Set("ETag", s.etag)

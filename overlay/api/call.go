@@ -38,8 +38,8 @@ func (a *API) serve(rt *route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := &statusWriter{ResponseWriter: w}
 		c := &call{api: a, route: rt, w: s, r: r}
-		if rt.open {
-			w.Header().Set("Access-Control-Allow-Origin", "*")
+		if rt.open() {
+			a.opt.Origins(w.Header(), r)
 		}
 		err := c.carryOut()
 		if err != nil {
@@ -89,7 +89,12 @@ func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 // admit does what all routes have in common before it is asked where the stream is: who asks comes first.
 func (c *call) admit() error {
 	rt := c.route
-	if !rt.open {
+	if rt.viewers {
+		if err := c.admitViewer(); err != nil {
+			return err
+		}
+	}
+	if !rt.open() {
 		if err := c.admitOperator(); err != nil {
 			return err
 		}
@@ -109,7 +114,7 @@ func (c *call) admit() error {
 func (c *call) prepare() (err error) {
 	rt := c.route
 	switch {
-	case rt.open, rt.deskless && rt.method == http.MethodGet:
+	case rt.open(), rt.deskless && rt.method == http.MethodGet:
 		return nil
 	case rt.deskless:
 		return c.preconditions(unconditional)
@@ -126,14 +131,14 @@ func (c *call) prepare() (err error) {
 	return c.preconditions(rt.condition)
 }
 
-// admitOperator lets in whoever has a token for the stream that the path names; where it names none, for any.
+// admitOperator lets in whoever has a token of the route's role for the stream that the path names; where it names none, for any.
 func (c *call) admitOperator() (err error) {
 	c.stream = c.r.PathValue("name")
 	if !strings.Contains(c.route.path, "{name}") {
-		c.token, err = c.api.guard.admitKnown(c.r)
+		c.token, err = c.api.guard.admitKnown(c.r, c.route.role)
 		return err
 	}
-	if c.token, err = c.api.guard.admit(c.r, c.stream); err != nil {
+	if c.token, err = c.api.guard.admit(c.r, c.stream, c.route.role); err != nil {
 		return err
 	}
 	if err := auth.ValidName(c.stream); err != nil {

@@ -37,13 +37,13 @@ func (a *API) Documents() http.Handler {
 			get(w, r)
 		case http.MethodOptions:
 			h := w.Header()
-			h.Set("Access-Control-Allow-Origin", "*")
+			a.opt.Origins(h, r)
 			h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
 			h.Set("Access-Control-Allow-Headers", "If-None-Match")
 			h.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 		default:
-			w.Header().Set("Access-Control-Allow-Origin", "*")
+			a.opt.Origins(w.Header(), r)
 			otherMethod([]string{http.MethodGet, http.MethodOptions})(w, r)
 		}
 	})

@@ -102,7 +102,7 @@ func (c *call) forward() (done bool, _ error) {
 		defer c.api.feeds.leave(stream, address, f)
 	}
 	span := originTime
-	if c.route.open {
+	if c.route.open() {
 		span = strangerTime
 		select {
 		case c.api.strangers <- struct{}{}:
@@ -159,7 +159,7 @@ func (c *call) carry(stream string, to http.RoundTripper, span time.Duration) (o
 
 // unreachable is the problem of an origin that did not answer.
 func (c *call) unreachable(err error) *Problem {
-	c.api.opt.Log.Warn("a request could not be carried to the stream's origin", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+	c.api.opt.Log.Warn("a request could not be carried to the stream's origin", "stream", c.r.PathValue("name"), "method", c.r.Method, "path", c.r.URL.Path, "error", err)
 	if !c.route.changes() {
 		return problemf(reasonOrigin, "", "The node that the stream is published to cannot be reached at this time. Send the request again in a moment.")
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -46,27 +47,21 @@ type strikes struct {
 	blocked time.Time // until when; zero is not
 }
 
-// admit checks a request's token for a stream and returns it. Its error is a *Problem.
-func (g *guard) admit(r *http.Request, stream string) (string, error) {
-	return g.check(r, "of the stream", "one of the stream's", func(keys *auth.Keys, token string) bool {
-		_, ok := keys.Permits(stream, token)
-		return ok
+// admit checks a request's token for a stream, and for a role there, and returns it. Its error is a *Problem.
+func (g *guard) admit(r *http.Request, stream string, role auth.Role) (string, error) {
+	return g.check(r, "of the stream", "one of the stream's", role, func(keys *auth.Keys, token string) (auth.Role, bool) {
+		return keys.Role(stream, token)
 	})
 }
 
 // admitKnown takes a token for whatever stream.
-func (g *guard) admitKnown(r *http.Request) (string, error) {
-	return g.check(r, "of a stream", "one of this node's", (*auth.Keys).Known)
+func (g *guard) admitKnown(r *http.Request, role auth.Role) (string, error) {
+	return g.check(r, "of a stream", "one of this node's", role, (*auth.Keys).KnownRole)
 }
 
-// permitsAny tells whether a token is one for any stream: the node's operator has it, not that of one show.
-func (g *guard) permitsAny(token string) bool {
-	_, ok := g.tokens.Load().Permits(auth.AnyStream, token)
-	return ok
-}
-
-// check lets a request in whose token is good; whose it should be is for the sentences.
-func (g *guard) check(r *http.Request, needed, unlike string, good func(*auth.Keys, string) bool) (string, error) {
+// check lets a request in whose token has a role; whose it should be is for the sentences. A token that is not good at all is told from
+// one that is not good for this: 401 and 403.
+func (g *guard) check(r *http.Request, needed, unlike string, role auth.Role, has func(*auth.Keys, string) (auth.Role, bool)) (string, error) {
 	keys := g.tokens.Load()
 	if keys.Empty() {
 		return "", problemf(overlay.ReasonStorage, "", "This node has no operator token, because it could not write one to its data folder. "+
@@ -77,8 +72,11 @@ func (g *guard) check(r *http.Request, needed, unlike string, good func(*auth.Ke
 		return "", problemf(reasonUnauthorized, "Authorization", "This needs the operator token %s: send Authorization: Bearer TOKEN.", needed).
 			with("WWW-Authenticate", `Bearer realm="pushcart"`)
 	}
-	if good(keys, token) {
+	if have, ok := has(keys, token); ok {
 		// Also where the address is turned away: others may share it with the host.
+		if !have.Covers(role) {
+			return "", wrongRole(role, have)
+		}
 		return token, nil
 	}
 	g.failed.Inc()
@@ -91,6 +89,15 @@ func (g *guard) check(r *http.Request, needed, unlike string, good func(*auth.Ke
 	}
 	g.strike(from)
 	return "", wrongToken(unlike)
+}
+
+func wrongRole(needed, have auth.Role) *Problem {
+	where := ""
+	if needed == auth.Admin {
+		where = fmt.Sprintf(", for the stream %q", auth.AnyStream)
+	}
+	return problemf(overlay.ReasonForbidden, "Authorization", "This needs an operator token with the role %s, and the one that was sent has the role %s: see studio.tokens%s.", needed, have, where).
+		with("WWW-Authenticate", `Bearer realm="pushcart", error="insufficient_scope"`)
 }
 
 func wrongToken(unlike string) *Problem {

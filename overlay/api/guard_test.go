@@ -45,7 +45,7 @@ func (g *gate) knock(from, token string) int {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	got, err := g.admit(r, "show")
+	got, err := g.admit(r, "show", auth.Producer)
 	if err == nil {
 		if got != token {
 			g.t.Errorf("the token is %q", got)

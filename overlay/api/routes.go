@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"pushcart/internal/auth"
 )
 
 // route is one thing that can be asked of the API.
@@ -12,9 +14,9 @@ type route struct {
 	// path in the form of http.ServeMux, which is also that of OpenAPI.
 	path   string
 	handle func(*call) error
-	// open routes are for everybody; the others need a token of the stream's operator. Reading needs it too: a card that was
-	// not shown yet is nobody's business.
-	open bool
+	// role that a token needs; "" is that the route is for everybody. Reading needs one too: a card that was not shown yet is
+	// nobody's business.
+	role auth.Role
 	// query has the parameters taken.
 	query []string
 	// body that the request must have; the zero value is none.
@@ -28,9 +30,14 @@ type route struct {
 	here bool
 	// events tells that the answer is an event stream.
 	events bool
+	// viewers tells that the route is about a stream as its viewers know it: see Options.Visible.
+	viewers bool
 	// apart tells that Register leaves the route out: see Documents.
 	apart bool
 }
+
+// open tells whether the route is for everybody.
+func (rt *route) open() bool { return rt.role == "" }
 
 // changes tells whether the route is one that changes what a desk has, and so takes an Idempotency-Key.
 func (rt *route) changes() bool { return rt.method != http.MethodGet && !rt.deskless }
@@ -49,42 +56,62 @@ func (a *API) table() []route {
 	plain := func(limit int64) bodyRule { return bodyRule{[]string{kindJSON}, limit} }
 	patch := func(limit int64) bodyRule { return bodyRule{[]string{kindMerge, kindJSON}, limit} }
 	at := []string{"at"}
+	const reads, runs, admin = auth.Viewer, auth.Producer, auth.Admin
 	return []route{
-		{method: "GET", path: "/api/v1/streams", handle: (*call).streams, open: true},
-		{method: "GET", path: base, handle: (*call).oneStream, open: true},
-		{method: "GET", path: "/api/openapi.yaml", handle: (*call).openAPI, open: true},
+		{method: "GET", path: "/api/v1/streams", handle: (*call).streams},
+		{method: "GET", path: base, handle: (*call).oneStream, viewers: true},
+		{method: "GET", path: "/api/openapi.yaml", handle: (*call).openAPI},
 
-		{method: "GET", path: base + "/cards", handle: (*call).listCards},
-		{method: "PUT", path: base + "/cards", handle: (*call).importCards, body: plain(maxImportBody)},
-		{method: "PATCH", path: base + "/cards", handle: (*call).orderCards, body: patch(maxOrderBody)},
-		{method: "GET", path: base + "/cards/{id}", handle: (*call).getCard},
-		{method: "PUT", path: base + "/cards/{id}", handle: (*call).putCard, body: plain(maxCardBody), condition: byRevOrNew},
-		{method: "PATCH", path: base + "/cards/{id}", handle: (*call).patchCard, body: patch(maxCardBody), condition: byRev},
-		{method: "DELETE", path: base + "/cards/{id}", handle: (*call).deleteCard, condition: byRev},
-		{method: "GET", path: base + "/cards/{id}/preview", handle: (*call).previewCard, query: []string{"region"}},
+		{method: "GET", path: base + "/cards", handle: (*call).listCards, role: reads},
+		{method: "PUT", path: base + "/cards", handle: (*call).importCards, role: runs, body: plain(maxImportBody)},
+		{method: "PATCH", path: base + "/cards", handle: (*call).orderCards, role: runs, body: patch(maxOrderBody)},
+		{method: "GET", path: base + "/cards/{id}", handle: (*call).getCard, role: reads},
+		{method: "PUT", path: base + "/cards/{id}", handle: (*call).putCard, role: runs, body: plain(maxCardBody), condition: byRevOrNew},
+		{method: "PATCH", path: base + "/cards/{id}", handle: (*call).patchCard, role: runs, body: patch(maxCardBody), condition: byRev},
+		{method: "DELETE", path: base + "/cards/{id}", handle: (*call).deleteCard, role: runs, condition: byRev},
+		{method: "GET", path: base + "/cards/{id}/preview", handle: (*call).previewCard, role: reads, query: []string{"region"}},
 
-		{method: "GET", path: base + "/slots", handle: (*call).getSlots},
-		{method: "DELETE", path: base + "/slots", handle: (*call).hide, query: at, condition: bySeq},
-		{method: "PUT", path: base + "/slots/{slot}", handle: (*call).show, body: plain(maxSmallBody), condition: bySeq},
-		{method: "DELETE", path: base + "/slots/{slot}", handle: (*call).hide, query: at, condition: bySeq},
-		{method: "DELETE", path: base + "/schedule/{schedule}", handle: (*call).cancel},
-		{method: "GET", path: base + "/timeline", handle: (*call).timeline},
-		{method: "GET", path: base + "/card-settings", handle: (*call).getSettings},
-		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, body: patch(maxSmallBody)},
-		{method: "GET", path: base + "/card-events", handle: (*call).events, events: true},
+		{method: "GET", path: base + "/slots", handle: (*call).getSlots, role: reads},
+		{method: "DELETE", path: base + "/slots", handle: (*call).hide, role: runs, query: at, condition: bySeq},
+		{method: "PUT", path: base + "/slots/{slot}", handle: (*call).show, role: runs, body: plain(maxSmallBody), condition: bySeq},
+		{method: "DELETE", path: base + "/slots/{slot}", handle: (*call).hide, role: runs, query: at, condition: bySeq},
+		{method: "DELETE", path: base + "/schedule/{schedule}", handle: (*call).cancel, role: runs},
+		{method: "GET", path: base + "/timeline", handle: (*call).timeline, role: reads},
+		{method: "GET", path: base + "/card-settings", handle: (*call).getSettings, role: reads},
+		{method: "PATCH", path: base + "/card-settings", handle: (*call).patchSettings, role: runs, body: patch(maxSmallBody)},
+		{method: "GET", path: base + "/card-events", handle: (*call).events, role: reads, events: true},
 
-		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, deskless: true},
-		{method: "GET", path: source, handle: (*call).getSource, deskless: true, here: true},
-		{method: "PUT", path: source, handle: (*call).putSource, deskless: true, here: true, body: plain(maxSmallBody)},
-		{method: "DELETE", path: source, handle: (*call).deleteSource, deskless: true, here: true},
+		{method: "GET", path: "/api/v1/sources", handle: (*call).listSources, role: reads, deskless: true},
+		{method: "GET", path: source, handle: (*call).getSource, role: reads, deskless: true, here: true},
+		{method: "PUT", path: source, handle: (*call).putSource, role: admin, deskless: true, here: true, body: plain(maxSmallBody)},
+		{method: "DELETE", path: source, handle: (*call).deleteSource, role: admin, deskless: true, here: true},
 
-		{method: "GET", path: "/api/v1/ladder", handle: (*call).ladderNode, deskless: true},
-		{method: "GET", path: base + "/ladder", handle: (*call).ladder, deskless: true},
-		{method: "GET", path: base + "/ladder/command", handle: (*call).ladderCommand, deskless: true, query: []string{"source"}},
+		{method: "GET", path: "/api/v1/ladder", handle: (*call).ladderNode, role: reads, deskless: true},
+		{method: "GET", path: base + "/ladder", handle: (*call).ladder, role: reads, deskless: true},
+		{method: "GET", path: base + "/ladder/command", handle: (*call).ladderCommand, role: reads, deskless: true, query: []string{"source"}},
 
-		{method: "GET", path: documentPath, handle: (*call).document, open: true, apart: true, here: true, query: []string{"e"}},
-		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks, open: true},
+		{method: "GET", path: documentPath, handle: (*call).document, apart: true, here: true, query: []string{"e"}},
+		{method: "GET", path: base + "/access", handle: (*call).access, role: reads, deskless: true, here: true},
+
+		{method: "GET", path: "/.well-known/jwks.json", handle: (*call).jwks},
 	}
+}
+
+// Route is what can be asked of the API, and who may ask it.
+type Route struct {
+	// Method and Path as http.ServeMux has them.
+	Method, Path string
+	// Role that a token needs; "" is that it needs none.
+	Role auth.Role
+}
+
+// Routes lists all, those of Documents among them.
+func (a *API) Routes() []Route {
+	all := make([]Route, len(a.routes))
+	for i, rt := range a.routes {
+		all[i] = Route{Method: rt.method, Path: rt.path, Role: rt.role}
+	}
+	return all
 }
 
 // Register mounts the API. What is asked for below /api/ and is not there is answered here, too.
@@ -106,8 +133,8 @@ func (a *API) register(mux *http.ServeMux, mounted func(*route) bool) {
 	for path, there := range methods {
 		mux.HandleFunc(path, otherMethod(there))
 	}
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		a.opt.Origins(w.Header(), r)
 		problemf("not_found", "", "There is no such resource. GET /api/openapi.yaml tells what there is.").write(w)
 	})
 }

@@ -53,23 +53,23 @@ func TestEveryRouteAndToken(t *testing.T) {
 				}
 				a := h.do(rt.method, concrete(rt, "show"), body, header...)
 				switch refused := a.status == http.StatusUnauthorized; {
-				case rt.open && a.status != http.StatusOK:
+				case rt.open() && a.status != http.StatusOK:
 					t.Errorf("%s: %d %s", a.what, a.status, a.body)
 				case (rt.path == "/api/v1/sources" || rt.path == "/api/v1/ladder") && tt.header == "Bearer "+otherToken:
 					// Any token of the node's is good for it: see TestSourceList and TestLadderNode.
 					if a.status != http.StatusOK {
 						t.Errorf("%s: %d %s", a.what, a.status, a.body)
 					}
-				case !rt.open && refused != (tt.want == nobody):
+				case !rt.open() && refused != (tt.want == nobody):
 					t.Errorf("%s: %d %s", a.what, a.status, a.body)
-				case !rt.open && refused:
+				case !rt.open() && refused:
 					a.refused(nobody, reasonUnauthorized, "Authorization")
 					if !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer") {
 						t.Errorf("%s: WWW-Authenticate is %q", a.what, a.header.Get("WWW-Authenticate"))
 					}
 				}
 				// No page of another site may read, or change, what needs a token.
-				if cors := a.header.Get("Access-Control-Allow-Origin"); (cors == "*") != rt.open || cors != "" && cors != "*" {
+				if cors := a.header.Get("Access-Control-Allow-Origin"); (cors == "*") != rt.open() || cors != "" && cors != "*" {
 					t.Errorf("%s: Access-Control-Allow-Origin is %q", a.what, cors)
 				}
 			}
@@ -86,7 +86,7 @@ func TestPreflight(t *testing.T) {
 	h := newHouse(t)
 	for i := range h.routes {
 		rt := &h.routes[i]
-		if rt.open {
+		if rt.open() {
 			continue
 		}
 		a := h.do("OPTIONS", concrete(rt, "show"), "", "Origin", "https://elsewhere.example", "Access-Control-Request-Method", rt.method)

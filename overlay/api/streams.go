@@ -66,8 +66,14 @@ type StreamList struct {
 	Streams []Stream `json:"streams"`
 }
 
+// streams lists those that whoever asks may know of.
 func (c *call) streams() error {
-	list := orEmpty(c.api.opt.Streams())
+	list := []Stream{}
+	for _, s := range c.api.opt.Streams() {
+		if c.visible(s.Name) {
+			list = append(list, s)
+		}
+	}
 	for i := range list {
 		list[i].Ladder = list[i].Ladder.whole()
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // FS is what a journal needs of a file system. Names are paths. Disk is the real one; tests have others, which fail on
@@ -27,6 +28,16 @@ type FS interface {
 	SyncDir(name string) error
 	// Exists tells whether there is such a file.
 	Exists(name string) (bool, error)
+	// List tells of the files in a folder, in no particular order; one that is not there is empty.
+	List(dir string) ([]Info, error)
+}
+
+// Info is what is known of a file.
+type Info struct {
+	// Name within its folder.
+	Name string
+	// Modified is when it was last written.
+	Modified time.Time
 }
 
 // File is an open file of an FS.
@@ -112,6 +123,21 @@ func (Disk) Exists(name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// List implements FS.
+func (Disk) List(dir string) ([]Info, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var all []Info
+	for _, e := range entries {
+		if st, gone := e.Info(); gone == nil && st.Mode().IsRegular() {
+			all = append(all, Info{Name: e.Name(), Modified: st.ModTime()})
+		}
+	}
+	return all, err
 }
 
 // diskFile is a File of Disk.

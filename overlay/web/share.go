@@ -23,7 +23,8 @@ const maxShared = 256
 
 // shared makes the watch page of each stream; for any number of goroutines.
 type shared struct {
-	page *file // as it was built
+	page   *file // as it was built
+	prefix func(*http.Request) string
 
 	mu   sync.Mutex // guards made
 	made map[string]*file
@@ -39,7 +40,7 @@ func (s *shared) of(r *http.Request) *file {
 	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		scheme = "https"
 	}
-	poster := scheme + "://" + host + "/live/" + name + "/poster.jpg"
+	poster := scheme + "://" + host + s.prefix(r) + "/live/" + name + "/poster.jpg"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.made[poster]

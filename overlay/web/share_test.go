@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -91,7 +92,7 @@ func TestShareNothing(t *testing.T) {
 // TestShareBound: however many names are asked for, few pages are kept.
 func TestShareBound(t *testing.T) {
 	t.Parallel()
-	each := &shared{page: newFile("watch.html", shareable()["watch.html"].Data), made: map[string]*file{}}
+	each := &shared{page: newFile("watch.html", shareable()["watch.html"].Data), prefix: func(*http.Request) string { return "" }, made: map[string]*file{}}
 	for i := range 3 * maxShared {
 		r := httptest.NewRequest("GET", "/watch/x", nil)
 		r.SetPathValue("name", fmt.Sprintf("show%d", i))
@@ -120,11 +121,26 @@ func TestShareMark(t *testing.T) {
 }
 
 func BenchmarkShare(b *testing.B) {
-	each := &shared{page: newFile("watch.html", shareable()["watch.html"].Data), made: map[string]*file{}}
+	each := &shared{page: newFile("watch.html", shareable()["watch.html"].Data), prefix: func(*http.Request) string { return "" }, made: map[string]*file{}}
 	r := httptest.NewRequest("GET", "/watch/show", nil)
 	r.SetPathValue("name", "show")
 	b.ReportAllocs()
 	for b.Loop() {
 		each.of(r)
+	}
+}
+
+// TestShareBelow: below a signed address the poster's address is one, too, and nothing of it is markup.
+func TestShareBelow(t *testing.T) {
+	t.Parallel()
+	prefix := ""
+	each := &shared{page: newFile("watch.html", shareable()["watch.html"].Data), prefix: func(*http.Request) string { return prefix }, made: map[string]*file{}}
+	for given, want := range map[string]string{"": `"http://example.com/live/show/poster.jpg"`, "/p/1.k1.show.9": `"http://example.com/p/1.k1.show.9/live/show/poster.jpg"`, `/p/"><b>`: `"http://example.com/p/&#34;&gt;&lt;b&gt;/live/show/poster.jpg"`} {
+		prefix = given
+		r := httptest.NewRequest("GET", "/watch/show", nil)
+		r.SetPathValue("name", "show")
+		if page := string(each.of(r).plain); strings.Count(page, want) != 2 {
+			t.Errorf("below %q the page has no %s:\n%.500s", given, want, page)
+		}
 	}
 }

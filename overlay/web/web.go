@@ -50,8 +50,11 @@ func contentPolicy(images []string) string {
 		}
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:" + sources.String() +
-		"; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+		"; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'" + noMarkup
 }
+
+// noMarkup has the browser refuse whatever would turn text into markup or script, for which the pages have no need (Trusted Types).
+const noMarkup = "; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // hostPattern is the form of a host in an allow-list, with a wildcard for its subdomains or without. What has another form
 // could add to the policy more than a host.
@@ -62,10 +65,15 @@ const notBuilt = "The pages are not part of this build of Pushcart. Run `make bu
 
 // Register mounts the pages: the list of live streams at /, the watch page at /watch/NAME, the studio at /studio/NAME, the page
 // that goes live at /publish/NAME, what they load below /assets/; and the SDK below /sdk/. images gives the hosts that cards may have pictures from, as they are in
-// force ("shop.example.com", "*.example.com", "*"); it is called for each page, from any goroutine. In a binary that was built
+// force ("shop.example.com", "*.example.com", "*"); it is called for each page, from any goroutine. prefix is what stood in front of
+// the address that a request for a watch page was sent to, so that addresses in the page have it too; nil is nothing. In a binary that was built
 // without them, pages answer 503 and say so.
-func Register(mux *http.ServeMux, images func() []string) {
-	load(built("site")).register(mux, images)
+func Register(mux *http.ServeMux, images func() []string, prefix func(*http.Request) string) {
+	s := load(built("site"))
+	if s.prefix = prefix; prefix == nil {
+		s.prefix = func(*http.Request) string { return "" }
+	}
+	s.register(mux, images)
 	mux.HandleFunc("GET /sdk/{name}", load(built("sdk")).library)
 }
 
@@ -80,12 +88,13 @@ func built(name string) fs.FS {
 
 // site serves files that were built; for any number of goroutines.
 type site struct {
-	files map[string]*file // by path in the tree
+	files  map[string]*file // by path in the tree
+	prefix func(*http.Request) string
 }
 
 // load reads what was built, compressing what is worth it.
 func load(tree fs.FS) *site {
-	s := &site{files: map[string]*file{}}
+	s := &site{files: map[string]*file{}, prefix: func(*http.Request) string { return "" }}
 	// Files that are embedded can always be read; what cannot be is not there.
 	_ = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -117,7 +126,7 @@ func (s *site) page(name, devices string, images func() []string) http.HandlerFu
 // watch makes the handler of the watch pages, which differ by stream in what other sites show of them.
 func (s *site) watch(images func() []string) http.HandlerFunc {
 	f := s.files[watchPage]
-	each := &shared{page: f, made: map[string]*file{}}
+	each := &shared{page: f, prefix: s.prefix, made: map[string]*file{}}
 	return pageOf(f != nil, each.of, noDevices, images)
 }
 

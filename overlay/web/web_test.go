@@ -58,7 +58,7 @@ func TestPages(t *testing.T) {
 	s := pages(tree())
 	policy := "default-src 'none'; script-src 'self'; style-src 'self'; " +
 		"img-src 'self' data: https://shop.example.com https://*.cdn.example.com; " +
-		"connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+		"connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 	// Only the page that goes live may use camera and microphone.
 	const none = "camera=(), geolocation=(), microphone=(), payment=()"
 	devices := map[string]string{
@@ -97,7 +97,7 @@ func TestContentPolicy(t *testing.T) {
 		policy := contentPolicy(tt.images)
 		_, rest, _ := strings.Cut(policy, "img-src 'self' ")
 		got, _, _ := strings.Cut(rest, ";")
-		if got != tt.want || strings.Count(policy, ";") != 8 {
+		if got != tt.want || strings.Count(policy, ";") != 10 {
 			t.Errorf("%q: pictures from %q, want %q; all of it: %s", tt.images, got, tt.want, policy)
 		}
 	}
@@ -260,7 +260,7 @@ func TestEmbedded(t *testing.T) {
 func TestRegister(t *testing.T) {
 	mux := http.NewServeMux()
 	hosts := []string{"shop.example.com", "*.cdn.example.com"}
-	Register(mux, func() []string { return hosts })
+	Register(mux, func() []string { return hosts }, nil)
 	for _, target := range []string{"/", "/watch/a", "/studio/a", "/publish/a"} {
 		r := get(mux, target)
 		if built := r.StatusCode == http.StatusOK; !built && r.StatusCode != http.StatusServiceUnavailable {

@@ -15,7 +15,7 @@ func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *windo
 	if done(s) {
 		return s
 	}
-	release, ok := h.enter(w, r)
+	release, ok := h.enter(w, r, waitPart)
 	if !ok {
 		return nil
 	}
@@ -42,7 +42,11 @@ func (h *Handler) await(w http.ResponseWriter, r *http.Request, k kind, p *windo
 			if s = rend.Load(); done(s) {
 				return s
 			}
+		case <-h.left():
+			h.elsewhere(w, r)
+			return nil
 		case <-timer.C:
+			h.stalled(waitPart)
 			h.fail(w, k, http.StatusServiceUnavailable, "nothing new came within three target durations")
 			return nil
 		case <-r.Context().Done():

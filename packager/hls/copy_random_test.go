@@ -205,7 +205,7 @@ func (f *follower) follow() {
 		if err := f.p.CopyView(head); err != nil {
 			f.Fatal(err)
 		}
-		if a, b := renderMultivariant(f.p.Load()), renderMultivariant(f.view); !bytes.Equal(a.plain, b.plain) || a.etag != b.etag {
+		if a, b := renderMultivariant(f.p.Load(), unmeasured), renderMultivariant(f.view, unmeasured); !bytes.Equal(a.plain, b.plain) || a.etag != b.etag {
 			f.Fatalf("multivariant\n%s\nof\n%s", a.plain, b.plain)
 		}
 	}
@@ -364,7 +364,7 @@ func (f *follower) same(r *window.Rendition) {
 		if len(want.Segments) == 0 {
 			break // nobody is given a playlist yet
 		}
-		a, b := render(f.p, got, skip), render(f.from, want, skip)
+		a, b := render(f.p, got, skip, unmeasured), render(f.from, want, skip, unmeasured)
 		if !bytes.Equal(a.plain, b.plain) || a.etag != b.etag {
 			f.Fatalf("%s %s\n%s\nof %s\n%s", r.Name, a.etag, a.plain, b.etag, b.plain)
 		}
@@ -472,7 +472,7 @@ func TestCopiesOfAScript(t *testing.T) {
 				}
 			}
 			for _, f := range followers {
-				if text := string(renderMultivariant(f.p.Load()).plain); f.p != s.p && !f.p.Load().Ended {
+				if text := string(renderMultivariant(f.p.Load(), unmeasured).plain); f.p != s.p && !f.p.Load().Ended {
 					t.Errorf("a copy has not ended: %s", text)
 				}
 			}

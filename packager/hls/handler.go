@@ -8,7 +8,9 @@ package hls
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +44,10 @@ type Options struct {
 	// Forbidden tells whether a stream may not be had in the node's region: whatever is asked for of it is answered with 451. It is
 	// called for each request, from any goroutine, and has to be quick; nil is a node that may have all.
 	Forbidden func(name string) bool
+	// Waits is told that a request begins to wait, and for what: "stream" is one that is to be fetched, "start" one that has nothing to
+	// play yet, "part" the live edge, "poster" a picture that may have to be made. What it returns is called when the wait is over. It must be quick; it, and what it returns, may be
+	// nil.
+	Waits func(r *http.Request, what string) func()
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -50,6 +56,7 @@ type Options struct {
 type Handler struct {
 	opt     Options
 	waiting waiting
+	place   atomic.Pointer[place]
 }
 
 // NewHandler makes a handler.
@@ -57,7 +64,9 @@ func NewHandler(opt Options) *Handler {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Handler{opt: opt, waiting: waiting{byHost: map[string]int{}}}
+	h := &Handler{opt: opt, waiting: waiting{byHost: map[netip.Addr]int{}}}
+	h.place.Store(&place{left: make(chan struct{})})
+	return h
 }
 
 // Prefix of all paths.

@@ -190,11 +190,11 @@ func TestSameBytesForAll(t *testing.T) {
 	s := newShow(7)
 	s.add(25)
 	snap := s.video.Load()
-	a, b := render(s.Presentation, snap, 0), render(s.Presentation, snap, 0)
+	a, b := render(s.Presentation, snap, 0, unmeasured), render(s.Presentation, snap, 0, unmeasured)
 	if &a.plain[0] != &b.plain[0] || &a.gzip()[0] != &b.gzip()[0] {
 		t.Error("rendered twice")
 	}
-	if c := render(s.Presentation, snap, 1); &c.plain[0] == &a.plain[0] || c.etag == a.etag {
+	if c := render(s.Presentation, snap, 1, unmeasured); &c.plain[0] == &a.plain[0] || c.etag == a.etag {
 		t.Error("the delta update is taken for the whole playlist")
 	}
 }

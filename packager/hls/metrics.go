@@ -37,6 +37,8 @@ type Metrics struct {
 	bytes    [kinds]prometheus.Counter
 	waiting  prometheus.Gauge
 	wake     prometheus.Histogram
+	stalls   map[string]prometheus.Counter // by what was waited for
+	rendered prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them. Each series exists from the start, so that none has to be looked up
@@ -54,6 +56,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the publication of a part to the moment at which a request that waited for it goes on.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1}}),
 	}
+	stalls := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pushcart_hls_stalls_total",
+		Help: "Requests that waited in vain, by what for: part (the live edge stood still for three target durations), stream (that was to be fetched), start (of a stream with nothing to play yet).",
+	}, []string{"wait"})
+	m.stalls = map[string]prometheus.Counter{}
+	for _, what := range []string{waitPart, waitStream, waitStart} {
+		m.stalls[what] = stalls.WithLabelValues(what)
+	}
+	m.rendered = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pushcart_hls_rendered_playlists_total",
+		Help: "Playlists that were written as text. All who ask for the same one get that text: it grows with the media, not with the viewers."})
 	for k := range kinds {
 		m.requests[k] = make(map[int]prometheus.Counter, len(codes))
 		for _, c := range codes {
@@ -61,7 +74,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}
 		m.bytes[k] = bytes.WithLabelValues(kindNames[k])
 	}
-	reg.MustRegister(requests, bytes, m.waiting, m.wake)
+	reg.MustRegister(requests, bytes, m.waiting, m.wake, stalls, m.rendered)
 	return m
 }
 

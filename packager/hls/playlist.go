@@ -107,7 +107,7 @@ const (
 )
 
 // render returns a snapshot's playlist.
-func render(p *window.Presentation, s *window.Snapshot, skip playlist.Skip) *document {
+func render(p *window.Presentation, s *window.Snapshot, skip playlist.Skip, m *Metrics) *document {
 	slot, suffix := memoFull, ""
 	switch skip {
 	case playlist.SkipSegments:
@@ -116,6 +116,7 @@ func render(p *window.Presentation, s *window.Snapshot, skip playlist.Skip) *doc
 		slot, suffix = memoSkipDateRanges, "-v2"
 	}
 	return s.Memo[slot].Get(func() any {
+		m.rendered.Inc()
 		return &document{plain: playlist.Media(s, p.Settings, skip), etag: tip(s) + suffix}
 	}).(*document)
 }
@@ -159,12 +160,13 @@ func (h *Handler) multivariant(w http.ResponseWriter, r *http.Request, name stri
 		return
 	}
 	e.audience.seen(r, h.opt.Now())
-	h.sendPlaylist(w, r, kindMultivariant, renderMultivariant(v), cacheBare)
+	h.sendPlaylist(w, r, kindMultivariant, renderMultivariant(v, h.opt.Metrics), cacheBare)
 }
 
 // renderMultivariant returns a view's playlist. Its ETag is of the text alone, which views of different nodes may share.
-func renderMultivariant(v *window.View) *document {
+func renderMultivariant(v *window.View, m *Metrics) *document {
 	return v.Memo.Get(func() any {
+		m.rendered.Inc()
 		text := playlist.Multivariant(v)
 		sum := sha256.Sum256(text)
 		return &document{plain: text, etag: hex.EncodeToString(sum[:8])}
@@ -212,7 +214,7 @@ func (h *Handler) playlist(w http.ResponseWriter, r *http.Request, e *entry, ren
 	if s.Ended {
 		cache, d.skip = cacheBare, playlist.NoSkip // an ended playlist is given whole: 6.2.5.1
 	}
-	h.sendPlaylist(w, r, kindPlaylist, render(p, s, d.skip), cache)
+	h.sendPlaylist(w, r, kindPlaylist, render(p, s, d.skip, h.opt.Metrics), cache)
 }
 
 // tooFar tells whether a position is further ahead than a playlist may be asked for (rfc8216bis 6.2.5.2): two segments, or

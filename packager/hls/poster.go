@@ -23,7 +23,7 @@ func (h *Handler) poster(w http.ResponseWriter, r *http.Request, stream string) 
 	var at time.Time
 	ok := false
 	if h.opt.Poster != nil {
-		release, may := h.enter(w, r) // it may have to be made
+		release, may := h.enter(w, r, waitPoster) // it may have to be made
 		if !may {
 			return
 		}

@@ -11,6 +11,10 @@ import (
 
 // Registry knows which presentations can be asked for under which name.
 type Registry struct {
+	// NumbersBack is told each time that numbers of a stream went back, which they never may: within a presentation, or from one to the
+	// next. It must not block, and is set before anything is added; nil is nobody.
+	NumbersBack func()
+
 	mu      sync.RWMutex // guards what follows
 	entries map[string]*entry
 	added   chan struct{} // closed by the next Add; nil while nobody waits for it
@@ -30,7 +34,13 @@ func (g *Registry) Add(p *window.Presentation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	next := &entry{presentations: []*window.Presentation{p}, audience: newAudience()}
+	if g.NumbersBack != nil {
+		p.OnRegress(g.NumbersBack)
+	}
 	if old := g.entries[p.Stream]; old != nil {
+		if before := old.presentations[0]; g.NumbersBack != nil && before != p && p.Settings.FirstMSN < reachedBy(before) {
+			g.NumbersBack()
+		}
 		next.presentations = append(next.presentations, old.presentations...)
 		next.audience = old.audience
 	}
@@ -39,6 +49,16 @@ func (g *Registry) Add(p *window.Presentation) {
 		close(g.added)
 		g.added = nil
 	}
+}
+
+// reachedBy is the number behind the last segment of a presentation.
+func reachedBy(p *window.Presentation) (next int64) {
+	for _, r := range p.Load().Renditions {
+		if s := r.Load(); len(s.Segments) > 0 {
+			next = max(next, s.NextMSN)
+		}
+	}
+	return next
 }
 
 // Remove forgets a presentation.

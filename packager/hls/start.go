@@ -37,7 +37,7 @@ func (h *Handler) arrived(w http.ResponseWriter, r *http.Request, name string) (
 	case playable(v):
 		return e, v
 	}
-	release, ok := h.enter(w, r)
+	release, ok := h.enter(w, r, waitStream)
 	if !ok {
 		return nil, nil
 	}
@@ -57,7 +57,11 @@ func (h *Handler) arrived(w http.ResponseWriter, r *http.Request, name string) (
 		select {
 		case <-added:
 		case <-changed:
+		case <-h.left():
+			h.elsewhere(w, r)
+			return nil, nil
 		case <-timer.C:
+			h.stalled(waitStream)
 			w.Header().Set("Retry-After", demandRetry)
 			h.fail(w, kindMultivariant, http.StatusServiceUnavailable, "the stream is being fetched; try again")
 			return nil, nil
@@ -94,7 +98,7 @@ func (h *Handler) brought(w http.ResponseWriter, r *http.Request, name, renditio
 		h.fail(w, kindOther, http.StatusNotFound, noStream)
 		return nil
 	}
-	release, ok := h.enter(w, r)
+	release, ok := h.enter(w, r, waitStream)
 	if !ok {
 		return nil
 	}
@@ -122,7 +126,11 @@ func (h *Handler) brought(w http.ResponseWriter, r *http.Request, name, renditio
 		case <-added:
 		case <-changed:
 		case <-first:
+		case <-h.left():
+			h.elsewhere(w, r)
+			return nil
 		case <-timer.C:
+			h.stalled(waitStream)
 			w.Header().Set("Retry-After", demandRetry)
 			h.fail(w, kindOther, http.StatusServiceUnavailable, "the stream is being fetched; try again")
 			return nil
@@ -139,7 +147,7 @@ func playable(v *window.View) bool { return v != nil && len(v.Variants) > 0 && !
 func (h *Handler) started(w http.ResponseWriter, r *http.Request, k kind, p *window.Presentation) *window.View {
 	v := p.Load()
 	if len(v.Variants) == 0 && !v.Ended {
-		release, ok := h.enter(w, r)
+		release, ok := h.enter(w, r, waitStart)
 		if !ok {
 			return nil
 		}
@@ -150,7 +158,11 @@ func (h *Handler) started(w http.ResponseWriter, r *http.Request, k kind, p *win
 			select {
 			case <-v.Changed():
 				v = p.Load()
+			case <-h.left():
+				h.elsewhere(w, r)
+				return nil
 			case <-timer.C:
+				h.stalled(waitStart)
 				h.fail(w, k, http.StatusNotFound, "the stream has begun, but nothing to play has come yet")
 				return nil
 			case <-r.Context().Done():

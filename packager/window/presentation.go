@@ -33,6 +33,8 @@ type Presentation struct {
 	view atomic.Pointer[View]
 	gen  atomic.Int64
 	copy atomic.Bool
+	// regressed is told of what must not happen; nil is nobody.
+	regressed atomic.Pointer[func()]
 	// fresh tells that the variants were measured since the first one's rendition completed a segment; for the writer alone.
 	fresh bool
 }
@@ -53,6 +55,10 @@ func (p *Presentation) Gen() int64 { return p.gen.Load() }
 
 // Copied tells that the presentation is a copy: another node's writer decides what comes. It is for everyone.
 func (p *Presentation) Copied() bool { return p.copy.Load() }
+
+// OnRegress has f called each time that a rendition's last part has a lower position than the one before: never, unless the program has
+// a fault. It is for everyone; f must not block.
+func (p *Presentation) OnRegress(f func()) { p.regressed.Store(&f) }
 
 // Load returns the present view, never nil.
 func (p *Presentation) Load() *View { return p.view.Load() }
@@ -351,6 +357,13 @@ func (p *Presentation) next(r *Rendition, old *Snapshot) *Snapshot {
 // publish makes s the successor of old.
 func (p *Presentation) publish(r *Rendition, old, s *Snapshot) {
 	s.At = p.Settings.Now()
+	if before, ok := old.Last(); ok {
+		if last, ok := s.Last(); !ok || last.MSN < before.MSN || last.MSN == before.MSN && last.Part < before.Part {
+			if f := p.regressed.Load(); f != nil {
+				(*f)()
+			}
+		}
+	}
 	if n := len(s.Segments); n > 0 && (len(old.Segments) == 0 || s.Segments[0] != old.Segments[0]) {
 		first := s.Segments[0].MSN
 		s.aside = slices.DeleteFunc(slices.Clone(s.aside), func(g *Segment) bool { return g.MSN < first })

@@ -1,7 +1,6 @@
 package window
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,9 +169,11 @@ func (s *Snapshot) Part(p Position) (Part, bool) {
 // Bytes is how much media the snapshot keeps in memory.
 func (s *Snapshot) Bytes() int {
 	n := 0
-	for _, g := range slices.Concat(s.Segments, s.aside) {
-		for i := range g.Parts {
-			n += len(g.Parts[i].Data)
+	for _, list := range [...][]*Segment{s.Segments, s.aside} {
+		for _, g := range list {
+			for i := range g.Parts {
+				n += len(g.Parts[i].Data)
+			}
 		}
 	}
 	return n

@@ -53,7 +53,7 @@ const (
 const carriedBy = "Pushcart-Carried"
 
 // requestHeaders are carried to the serving node; no others are.
-var requestHeaders = []string{"Content-Type", "Accept", "Authorization", "Idempotency-Key", "If-Match", "If-None-Match",
+var requestHeaders = []string{"Content-Type", "Traceparent", "Accept", "Authorization", "Idempotency-Key", "If-Match", "If-None-Match",
 	"Last-Event-Id", "Pushcart-Hop"}
 
 // answerDrops are the headers of an answer that are not carried: those of one connection, and cookies.

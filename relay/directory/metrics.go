@@ -14,6 +14,7 @@ type metrics struct {
 	cards      *prometheus.CounterVec // by outcome
 	requests   *prometheus.CounterVec // by side and outcome
 	open       *prometheus.GaugeVec   // by side
+	clocks     *prometheus.GaugeVec   // of other nodes that live, by name
 }
 
 // Sides of a carried request.
@@ -45,6 +46,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pushcart_directory_requests_open", Help: "Requests being carried, by side."}, []string{"side"}),
 	}
+	m.clocks = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "pushcart_directory_clock_offset_seconds",
+		Help: "How far this node's clock is ahead of another node's, by its last heartbeat; what that took on the way, some tens of milliseconds at most, is in it.",
+	}, []string{"node"})
 	for _, o := range []string{"granted", "kept", "taken", "standby", "unreachable", "canceled"} {
 		m.claims.WithLabelValues(o)
 	}
@@ -52,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{m.healthy, m.peers, m.entries, m.claims, m.superseded, m.ignored, m.watches,
-		m.cards, m.requests, m.open} {
+		m.cards, m.requests, m.open, m.clocks} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

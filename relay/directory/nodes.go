@@ -65,7 +65,7 @@ func (d *Directory) beats(ctx context.Context) {
 // beat sends a heartbeat. It goes to the bucket and, being a message like any other, to all nodes that are connected: those
 // hear it also while the bucket has no majority.
 func (d *Directory) beat() {
-	b := beat{Peer: d.Self(), Instance: d.instance}
+	b := beat{Peer: d.Self(), Instance: d.instance, Clock: d.now()}
 	data, err := appendBeat(b)
 	if err != nil {
 		d.log.Error("this node cannot tell the others of itself", "error", err)
@@ -162,6 +162,9 @@ func (d *Directory) heard(m *nats.Msg) {
 		n.before = n.instance
 	}
 	n.peer, n.instance, n.seen, n.dead = b.Peer, b.Instance, now, false
+	if !b.Clock.IsZero() {
+		d.metrics.clocks.WithLabelValues(b.Name).Set(now.Sub(b.Clock).Seconds())
+	}
 	if news {
 		d.countPeersLocked()
 		d.signalLocked()
@@ -181,7 +184,7 @@ func (d *Directory) twinLocked(b beat, now time.Time) {
 // alike tells whether two heartbeats differ in figures only.
 func alike(a, b relay.Peer) bool {
 	if a.Region != b.Region || a.Address != b.Address || a.URL != b.URL || a.Version != b.Version || !a.Started.Equal(b.Started) ||
-		a.Keys != b.Keys || a.Load.Full != b.Load.Full {
+		a.Keys != b.Keys || a.Load.Full != b.Load.Full || a.Load.Draining != b.Load.Draining {
 		return false
 	}
 	return slices.EqualFunc(a.Streams, b.Streams, func(x, y relay.Held) bool {
@@ -192,6 +195,7 @@ func alike(a, b relay.Peer) bool {
 // diedLocked takes a node off the list.
 func (d *Directory) diedLocked(n *node, why string) {
 	n.dead = true
+	d.metrics.clocks.DeleteLabelValues(n.peer.Name)
 	n.seen = d.now().Add(-d.opts.pace.node)
 	d.log.Info("a node is gone", "node", n.peer.Name, "region", n.peer.Region, "why", why)
 	d.countPeersLocked()

@@ -108,6 +108,8 @@ type beat struct {
 	relay.Peer
 	// Instance is another one after each start, so that two nodes of one name notice each other.
 	Instance string `json:"instance"`
+	// Clock is the node's when it sent the heartbeat. It is told to operators; nothing is decided by it.
+	Clock time.Time `json:"clock,omitzero"`
 }
 
 // parseBeat reads a heartbeat that came under a node's key.

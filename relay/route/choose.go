@@ -66,7 +66,8 @@ func (t *Router) Elsewhere(r *http.Request, stream string) string {
 	if !ok || best.Name == self.Name {
 		return ""
 	}
-	if allowed(e, self.Region) && rank(order, best.Region) >= rank(order, self.Region) {
+	leaving := self.Load.Draining && !best.Load.Draining
+	if allowed(e, self.Region) && !leaving && rank(order, best.Region) >= rank(order, self.Region) {
 		return ""
 	}
 	return playlist(best, stream) + "?" + via + "=" + url.QueryEscape(self.Name)
@@ -119,7 +120,8 @@ func allowed(e relay.Entry, region string) bool {
 	return len(e.Regions) == 0 || slices.Contains(e.Regions, region)
 }
 
-// nearest finds the node to send a viewer to: of those that viewers can reach, one in the first region of the order that has any;
+// nearest finds the node to send a viewer to: of those that viewers can reach and that are not drained, one in the first region of the
+// order that has any;
 // there one that holds the stream, with the least load; of such, always the same one for a stream. Whether a node takes
 // further peers (Load.Full) is nothing to viewers.
 func (t *Router) nearest(e relay.Entry, order []string) (relay.Peer, bool) {
@@ -131,7 +133,7 @@ func (t *Router) nearest(e relay.Entry, order []string) (relay.Peer, bool) {
 		}
 		_, holds := held(p, e.Stream)
 		// Smaller is better, the first that differs decides.
-		key := []float64{float64(rank(order, p.Region)), one(!holds), loadStep(p.Load), rendezvous(e.Stream, p.Name)}
+		key := []float64{one(p.Load.Draining), float64(rank(order, p.Region)), one(!holds), loadStep(p.Load), rendezvous(e.Stream, p.Name)}
 		if bestKey == nil || slices.Compare(key, bestKey) < 0 || slices.Compare(key, bestKey) == 0 && p.Name < best.Name {
 			best, bestKey = p, key
 		}

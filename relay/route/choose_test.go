@@ -48,6 +48,8 @@ func TestNearest(t *testing.T) {
 			f.peers[3].Load.CPU = 3
 		}, "us-1"},
 		{"a load that is no number", "US", func(f *fake) { f.peers[3].Load.CPU = math.NaN() }, "us-2"},
+		{"the holder is drained", "US", func(f *fake) { f.peers[3].Load.Draining = true }, "us-1"},
+		{"the whole region is drained", "US", func(f *fake) { f.peers[2].Load.Draining, f.peers[3].Load.Draining = true, true }, "eu-1"},
 		{"forbidden in the region", "US", func(f *fake) { f.entries[0].Regions = []string{"eu", "asia"} }, "eu-1"},
 		{"nowhere to be reached", "US", func(f *fake) { f.entries[0].Regions = []string{"moon"} }, ""},
 	} {
@@ -106,6 +108,13 @@ func TestElsewhere(t *testing.T) {
 		{"at home", "/live/show/index.m3u8", "DE", nil, ""},
 		{"a neighbour is no nearer", "/live/show/index.m3u8", "DE", func(f *fake, _ *Settings) {
 			f.peers[1].Streams, f.self.Streams = f.self.Streams, nil
+		}, ""},
+		{"at home, which is drained", "/live/show/index.m3u8", "DE", func(f *fake, _ *Settings) { f.self.Load.Draining = true }, "https://eu-2.example.com/live/show/index.m3u8?via=eu-1"},
+		{"at home, where all are drained", "/live/show/index.m3u8", "DE", func(f *fake, _ *Settings) {
+			f.self.Load.Draining = true
+			for i := range f.peers {
+				f.peers[i].Load.Draining = true
+			}
 		}, ""},
 		{"unknown", "/live/show/index.m3u8", "XX", nil, ""},
 		{"no header", "/live/show/index.m3u8", "", nil, ""},

@@ -122,9 +122,9 @@ func (c *Credentials) register() error {
 		return nil
 	}
 	days := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "pushcart_relay_certificate_days_left",
-		Help: "Days until the node's cluster certificate, or its authority's, expires; negative afterwards.",
-	}, func() float64 { return c.NotAfter().Sub(c.now()).Hours() / 24 })
+		Name: "pushcart_relay_certificate_expiry_seconds",
+		Help: "Time until the node's cluster certificate, or its authority's, expires; negative afterwards.",
+	}, func() float64 { return c.NotAfter().Sub(c.now()).Seconds() })
 	return errors.Join(c.opt.Registerer.Register(c.refused), c.opt.Registerer.Register(days))
 }
 

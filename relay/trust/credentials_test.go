@@ -131,7 +131,7 @@ func TestWarns(t *testing.T) {
 		if log.String() == "" || strings.Contains(log.String(), "expires") {
 			t.Errorf("too early:\n%s", &log)
 		}
-		if left := metric(t, reg, "pushcart_relay_certificate_days_left", ""); math.Abs(left-(31-23.0/24)) > 0.01 {
+		if left := metric(t, reg, "pushcart_relay_certificate_expiry_seconds", "") / 86400; math.Abs(left-(31-23.0/24)) > 0.01 {
 			t.Errorf("%v days are left", left)
 		}
 		time.Sleep(48 * time.Hour)

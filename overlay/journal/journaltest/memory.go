@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"pushcart/overlay/journal"
 )
@@ -33,6 +34,7 @@ const (
 	Sync     Op = "sync"
 	Lock     Op = "lock"
 	Is       Op = "is"
+	List     Op = "list"
 )
 
 // Short is what a fault returns for a Write that stops after N bytes; other operations just fail.
@@ -65,6 +67,7 @@ type node struct {
 	data, synced []byte
 	uncut        []byte // data before it was first truncated since the last sync; nil when it was not
 	owner        *file  // who has the lock
+	modified     time.Time
 }
 
 // New makes an empty file system.
@@ -120,7 +123,7 @@ func (m *Memory) Bytes(name string) []byte {
 func (m *Memory) Put(name string, b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := &node{data: bytes.Clone(b), synced: bytes.Clone(b)}
+	n := &node{data: bytes.Clone(b), synced: bytes.Clone(b), modified: time.Now()}
 	m.names[name], m.durable[name] = n, n
 }
 
@@ -159,7 +162,7 @@ func (m *Memory) Crash(l Loss) *Memory {
 		case l == Killed || l == Uncut:
 			b = n.data
 		}
-		c := &node{data: bytes.Clone(b), synced: bytes.Clone(b)}
+		c := &node{data: bytes.Clone(b), synced: bytes.Clone(b), modified: n.modified}
 		after.names[name], after.durable[name] = c, c
 	}
 	return after
@@ -202,7 +205,7 @@ func (m *Memory) Open(name string, create bool) (f journal.File, err error) {
 			return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
 		if n == nil {
-			n = &node{}
+			n = &node{modified: time.Now()}
 			m.names[name] = n
 		}
 		f = &file{m: m, node: n, name: name}
@@ -216,7 +219,7 @@ func (m *Memory) Create(name string) (f journal.File, err error) {
 	err = m.do(Create, name, func() error {
 		n := m.names[name]
 		if n == nil {
-			n = &node{}
+			n = &node{modified: time.Now()}
 			m.names[name] = n
 		}
 		n.data = nil
@@ -277,6 +280,19 @@ func (m *Memory) Exists(name string) (there bool, err error) {
 	return there, err
 }
 
+// List implements journal.FS.
+func (m *Memory) List(dir string) (all []journal.Info, err error) {
+	err = m.do(List, dir, func() error {
+		for name, n := range m.names {
+			if filepath.Dir(name) == filepath.Clean(dir) {
+				all = append(all, journal.Info{Name: filepath.Base(name), Modified: n.modified})
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
 // file is an opening of a node.
 type file struct {
 	m      *Memory
@@ -319,6 +335,7 @@ func (f *file) WriteAt(b []byte, at int64) (int, error) {
 			f.node.data = append(f.node.data, make([]byte, end-len(f.node.data))...)
 		}
 		copy(f.node.data[at:], b)
+		f.node.modified = time.Now()
 	}
 	err := f.do(Write, func() error { put(b); return nil })
 	if short, ok := err.(*Short); ok {

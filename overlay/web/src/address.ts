@@ -1,6 +1,11 @@
+/** What stands in front of a signed address, as in /p/TOKEN/watch/NAME; '' in front of any other. All that it opens begins with it. */
+export function signedPrefix(pathname: string): string {
+  return /^\/p\/[^/]+(?=\/)/.exec(pathname)?.[0] ?? '';
+}
+
 /** The stream's name: what follows the page's own name in the address, as in /watch/NAME. */
 export function streamName(pathname: string): string {
-  const name = pathname.replace(/^\/[^/]+\//, '').replace(/\/+$/, '');
+  const name = pathname.slice(signedPrefix(pathname).length).replace(/^\/[^/]+\//, '').replace(/\/+$/, '');
   try {
     return decodeURIComponent(name);
   } catch {

@@ -2,6 +2,7 @@ import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type LevelDeta
 import { fromHls } from '../sdk';
 import { Backoff } from './backoff';
 import { gapAhead, isStuck, sizesOf, wayAround } from './levels';
+import { isRefusal } from './presence';
 import type { Size, Sound, Source, SourceEvents, Timing } from './source';
 
 /** A second failure of the decoder within this time ends the source; ms. */
@@ -212,6 +213,10 @@ export class HlsSource implements Source {
     // A playlist request that the server holds until it times out is how a publisher's absence looks; one that
     // gets no answer at once is a network that is gone.
     if (kind === 'network' && !answered && data.details.endsWith('LoadError')) events.reachable(false);
+    if (kind === 'network' && isRefusal(data.response?.code ?? 0)) {
+      events.refused();
+      return;
+    }
     if (manifest && answered) {
       events.absent();
       return;

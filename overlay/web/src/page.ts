@@ -1,4 +1,4 @@
-import { streamName } from './address';
+import { signedPrefix, streamName } from './address';
 import { ShowCards } from './cards/show';
 import { viewerOf } from './cards/viewer';
 import { Choices } from './choices';
@@ -40,7 +40,7 @@ function main(): void {
 
   const stage = element('stage', HTMLElement);
   const video = element('video', HTMLVideoElement);
-  const show = `/live/${encodeURIComponent(name)}`;
+  const show = `${signedPrefix(location.pathname)}/live/${encodeURIComponent(name)}`;
   // A recent picture until the first one plays. Streams of which nothing is made have none: then there is nothing to see yet.
   video.poster = `${show}/poster.jpg`;
   const player = new Player(video, new URL(`${show}/index.m3u8`, location.href).href);
@@ -55,8 +55,8 @@ function main(): void {
     menus.show(source);
   };
   const update = () => {
-    if (player.state === 'waiting' || player.state === 'ended') cards.over();
-    status.show(player.state);
+    if (['waiting', 'ended', 'refused'].includes(player.state)) cards.over();
+    status.show(player.state, player.refusal);
     controls.update();
   };
   player.onchange = update;

@@ -3,7 +3,7 @@ import { HlsSource } from './hls-source';
 import { Journal } from './journal';
 import { Governor, pictureAge } from './latency';
 import { NativeSource } from './native-source';
-import { Watch, type Presence } from './presence';
+import { Refused, Watch, type Presence } from './presence';
 import type { Source, SourceEvents, Timing } from './source';
 import type { State, Stats } from './stats';
 
@@ -16,6 +16,9 @@ const awaySteps = 2;
 const stuckAfter = 10;
 /** The end of a show that does not play out is over after this; s. */
 const tailAfter = 3;
+/** Whoever was turned away looks again after this, and then less and less often; ms. */
+const soonest = 300;
+const rarely = 30_000;
 /** A first picture that does not come for this long although the stream is there, likewise; s. */
 const startWithin = 20;
 /** After a stall playback waits for this much media, or for as long as the stream's distance if that is less; s. */
@@ -51,6 +54,8 @@ export class Player {
   private reopenTimer: ReturnType<typeof setTimeout> | undefined;
 
   private readonly journal = new Journal();
+  /** Why the address is not good, in the node's word; '' while it is, or when that is not known. */
+  private why = '';
 
   /** What the viewer wants. */
   private wanted = true;
@@ -75,7 +80,7 @@ export class Player {
 
   constructor(
     private readonly video: HTMLVideoElement,
-    private readonly url: string,
+    private url: string,
   ) {
     const on = (type: string, handler: () => void) => video.addEventListener(type, handler);
     on('playing', () => this.moved());
@@ -89,6 +94,17 @@ export class Player {
 
   get state(): State {
     return this.journal.state;
+  }
+
+  /** Why the viewer was turned away, in the node's word; '' when that is not known. It is of the state "refused". */
+  get refusal(): string {
+    return this.why;
+  }
+
+  /** Goes on with another address. */
+  moveTo(url: string): void {
+    this.url = url;
+    this.open();
   }
 
   /** Whether the viewer is so far behind that going back to live should be offered. */
@@ -223,6 +239,7 @@ export class Player {
         this.closed = true;
         if (unseen) this.await('ended');
       }),
+      refused: when(() => this.turnedAway()),
       reachable: when((yes: boolean) => {
         this.reachable = yes;
       }),
@@ -248,6 +265,7 @@ export class Player {
     this.become(state);
     const found = (presence: Presence) => {
       if (presence === 'live') this.open();
+      else if (presence instanceof Refused) this.turnedAway(presence);
       else if (presence === 'unreachable') this.become('reconnecting');
       else this.become(state);
     };
@@ -257,6 +275,32 @@ export class Player {
       this.source?.close();
       this.source = null;
     }
+  }
+
+  /** The address is not good for the stream. What for is asked, and now and then whether it still is not. */
+  private turnedAway(known: Refused | null = null): void {
+    this.leave();
+    this.begun = false;
+    this.behindByChoice = false;
+    if (known) this.refuse(known);
+    const again = new Backoff(known ? 3000 : soonest, rarely);
+    const found = (presence: Presence) => {
+      if (presence instanceof Refused) this.refuse(presence);
+      else if (presence === 'live') this.open();
+      else if (presence === 'unreachable') this.become('reconnecting');
+      else {
+        this.watch?.stop();
+        this.watch = null;
+        this.await(presence === 'ended' ? 'ended' : 'waiting');
+      }
+    };
+    this.watch = new Watch(this.url, found, again);
+    this.watch.start();
+  }
+
+  private refuse({ reason }: Refused): void {
+    this.why = reason;
+    this.become('refused');
   }
 
   // What the element tells.

@@ -1,7 +1,17 @@
 import { Backoff } from './backoff';
 
-/** What is found at a stream's address: nothing, a show, one that is over, or no answer. */
-export type Presence = 'absent' | 'live' | 'ended' | 'unreachable';
+/** Refused is an answer that says that the address is not good for the stream; reason is the node's word for why, '' when it has none. */
+export class Refused {
+  constructor(readonly reason: string) {}
+}
+
+/** What is found at a stream's address: nothing, a show, one that is over, no answer, or that it is not for this viewer. */
+export type Presence = 'absent' | 'live' | 'ended' | 'unreachable' | Refused;
+
+/** Whether an HTTP status says that an address is not good for what was asked for. */
+export function isRefusal(status: number): boolean {
+  return status === 401 || status === 403;
+}
 
 const firstWait = 2000;
 const longestWait = 5000;
@@ -34,8 +44,8 @@ export async function probe(url: string, signal: AbortSignal): Promise<Presence>
     const playlist = await text(media, signal);
     if (playlist === null) return 'absent';
     return isClosed(playlist) ? 'ended' : 'live';
-  } catch {
-    return 'unreachable';
+  } catch (error) {
+    return error instanceof Refused ? error : 'unreachable';
   }
 }
 
@@ -53,7 +63,7 @@ export async function hasSegment(url: string, signal: AbortSignal): Promise<bool
   }
 }
 
-/** Fetches a playlist; null when the server has none to give. */
+/** Fetches a playlist; null when the server has none to give. It throws a Refused when it is not for this viewer. */
 async function text(url: string, signal: AbortSignal): Promise<string | null> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), patience);
@@ -61,6 +71,7 @@ async function text(url: string, signal: AbortSignal): Promise<string | null> {
   signal.addEventListener('abort', stop);
   try {
     const response = await fetch(url, { cache: 'no-store', signal: limit.signal });
+    if (isRefusal(response.status)) throw new Refused(reasonIn(await response.text()));
     return response.ok ? await response.text() : null;
   } finally {
     clearTimeout(timer);
@@ -68,15 +79,26 @@ async function text(url: string, signal: AbortSignal): Promise<string | null> {
   }
 }
 
+/** The reason in a problem document (RFC 9457); '' when it is none. */
+export function reasonIn(body: string): string {
+  try {
+    const problem: unknown = JSON.parse(body);
+    if (typeof problem !== 'object' || problem === null || !('reason' in problem)) return '';
+    return typeof problem.reason === 'string' ? problem.reason : '';
+  } catch {
+    return ''; // a proxy's own page
+  }
+}
+
 /** Watch looks again and again until there is a live show, and tells each finding. */
 export class Watch {
   private readonly stopped = new AbortController();
-  private readonly backoff = new Backoff(firstWait, longestWait);
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly url: string,
     private readonly found: (presence: Presence) => void,
+    private readonly backoff = new Backoff(firstWait, longestWait),
   ) {}
 
   /** Begins, with a wait ahead of the first look. */

@@ -36,6 +36,8 @@ export interface SourceEvents {
   choices(): void;
   /** The show is over. unseen tells that it was so when it was first looked at. */
   closed(unseen: boolean): void;
+  /** The address is not good for the stream, or not any more. */
+  refused(): void;
   /** Whether requests get any answer at all. */
   reachable(yes: boolean): void;
   /** The source cannot go on; another has to be opened in its place. */

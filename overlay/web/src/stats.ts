@@ -9,6 +9,7 @@ export type State =
   | 'ended' // the show is over; the next one is awaited
   | 'paused' // by the viewer
   | 'blocked' // by the browser, until the viewer touches something
+  | 'refused' // the page's address is not good for the stream, or not any more
   | 'unsupported';
 
 /** Counters of a page's life. */

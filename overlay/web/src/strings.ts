@@ -24,6 +24,15 @@ export interface Strings {
   readonly blocked: string;
   readonly unsupported: string;
   readonly unsupportedMore: string;
+  readonly expired: string;
+  readonly expiredMore: string;
+  readonly unsigned: string;
+  readonly unsignedMore: string;
+  readonly badLink: string;
+  readonly badLinkMore: string;
+  readonly notHere: string;
+  readonly full: string;
+  readonly fullMore: string;
   readonly sound: string;
   readonly soundNumber: (n: number) => string;
   readonly size: string;
@@ -60,6 +69,15 @@ const en: Strings = {
   blocked: 'Tap play to watch',
   unsupported: 'This browser cannot play the show',
   unsupportedMore: 'Please try a current version of Chrome, Edge, Firefox or Safari.',
+  expired: 'This link has expired',
+  expiredMore: 'Ask whoever gave it to you for a new one.',
+  unsigned: 'This show needs a link of its own',
+  unsignedMore: 'Ask the host for the link to watch it.',
+  badLink: 'This link does not work',
+  badLinkMore: 'Use it exactly as it was given to you, or ask for a new one.',
+  notHere: 'This link is not for the country that you are in',
+  full: 'All places are taken',
+  fullMore: 'You are let in as soon as somebody leaves.',
   sound: 'Language',
   soundNumber: (n) => `Sound ${n}`,
   size: 'Quality',
@@ -96,6 +114,15 @@ const zh: Strings = {
   blocked: '点击播放按钮观看',
   unsupported: '此浏览器无法播放直播',
   unsupportedMore: '请使用最新版本的 Chrome、Edge、Firefox 或 Safari。',
+  expired: '此链接已过期',
+  expiredMore: '请向给您链接的人索取新链接。',
+  unsigned: '此直播需要专用链接',
+  unsignedMore: '请向主播索取观看链接。',
+  badLink: '此链接无效',
+  badLinkMore: '请按收到的原样使用，或索取新链接。',
+  notHere: '此链接不适用于您所在的国家或地区',
+  full: '名额已满',
+  fullMore: '有人离开后将自动进入。',
   sound: '语言',
   soundNumber: (n) => `音轨 ${n}`,
   size: '画质',
@@ -132,6 +159,15 @@ const es: Strings = {
   blocked: 'Toca reproducir para ver la emisión',
   unsupported: 'Este navegador no puede reproducir la emisión',
   unsupportedMore: 'Prueba con una versión actual de Chrome, Edge, Firefox o Safari.',
+  expired: 'Este enlace ha caducado',
+  expiredMore: 'Pide uno nuevo a quien te lo dio.',
+  unsigned: 'Esta emisión necesita un enlace propio',
+  unsignedMore: 'Pide al anfitrión el enlace para verla.',
+  badLink: 'Este enlace no funciona',
+  badLinkMore: 'Úsalo tal como lo recibiste o pide uno nuevo.',
+  notHere: 'Este enlace no es para el país en el que estás',
+  full: 'No quedan plazas',
+  fullMore: 'Entrarás automáticamente cuando alguien se vaya.',
   sound: 'Idioma',
   soundNumber: (n) => `Sonido ${n}`,
   size: 'Calidad',

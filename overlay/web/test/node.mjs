@@ -68,6 +68,8 @@ export class Node {
       PUSHCART_SRT_ADDRESS: '',
       PUSHCART_WHIP_UDP_ADDRESS: '127.0.0.1:0',
       PUSHCART_WHIP_TCP_ADDRESS: '',
+      // Nobody watches on when a test is over.
+      PUSHCART_DRAIN_TIMEOUT: '0s',
       ...settings,
     };
     node.publishers = [];

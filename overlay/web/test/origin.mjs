@@ -30,7 +30,7 @@ const types = {
 /** As the node sends it with its pages, when cards may have pictures from shop.example.com. */
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https://shop.example.com; " +
-  "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+  "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'";
 const cors = { 'Access-Control-Allow-Origin': '*' };
 
 /** One origin; its fields may be changed while it runs. */

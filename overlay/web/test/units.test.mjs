@@ -10,7 +10,8 @@ const load = async (name) => {
   return module;
 };
 const { Governor, fastest, pictureAge, slowest } = await load('latency');
-const { firstMediaPlaylist, isClosed } = await load('presence');
+const { firstMediaPlaylist, isClosed, probe, reasonIn, Refused } = await load('presence');
+const { signedPrefix, streamName } = await load('address');
 const { Backoff } = await load('backoff');
 const { choose } = await load('strings');
 const { words } = await load('status');
@@ -118,4 +119,42 @@ test('the burned-in clock is read as it was drawn, and nothing else is taken for
   assert.equal(decode(drawn.map((v, at) => (at === 9 ? 128 : v))), null);
   assert.equal(decode(drawn.map(() => 0)), null);
   assert.equal(decode([]), null);
+});
+
+test('what stands in front of a signed address is told from everything else', () => {
+  const token = '/p/1.k1.show.1893456000.v3.abc';
+  for (const [path, prefix, name] of [
+    ['/watch/show', '', 'show'],
+    [`${token}/watch/show`, token, 'show'],
+    [`${token}/watch/show/`, token, 'show'],
+    ['/watch/p', '', 'p'],
+    ['/p/watch', '', 'watch'],
+    ['//p/x/watch/show', '', null],
+  ]) {
+    assert.equal(signedPrefix(path), prefix, path);
+    if (name !== null) assert.equal(streamName(path), name, path);
+  }
+});
+
+test('a viewer who is turned away reads why, in each language', () => {
+  const reasons = ['missing', 'malformed', 'unknown_key', 'bad_signature', 'expired', 'wrong_stream', 'wrong_country', 'unknown_country', 'too_many_viewers', ''];
+  for (const tag of ['en', 'zh', 'es']) {
+    const said = new Set(reasons.map((reason) => words('refused', choose([tag]).strings, reason).headline));
+    assert.ok(!said.has('') && said.size === 5, `${tag}: ${[...said]}`);
+  }
+  assert.equal(reasonIn('{"reason":"expired"}'), 'expired');
+  for (const body of ['', '<html>', '[]', 'null', '{"reason":7}', '{}']) assert.equal(reasonIn(body), '', body);
+});
+
+test('an address that is not good is told from a stream that is not there', async (t) => {
+  const { signal } = new AbortController();
+  for (const [status, body, wanted] of [
+    [401, '{"reason":"expired"}', new Refused('expired')],
+    [403, 'a proxy says no', new Refused('')],
+    [404, '', 'absent'],
+    [500, '', 'absent'],
+  ]) {
+    t.mock.method(globalThis, 'fetch', async () => new Response(body, { status }));
+    assert.deepEqual(await probe('http://node/live/show/index.m3u8', signal), wanted);
+  }
 });

@@ -12,7 +12,7 @@ const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '
 const headers = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
   'Permissions-Policy': 'camera=(self), geolocation=(), microphone=(self), payment=()',
 };
 

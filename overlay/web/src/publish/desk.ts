@@ -216,7 +216,10 @@ export class Desk {
   }
 
   private async askNode(): Promise<NodeView | null> {
-    const response = await fetch(`/api/v1/streams/${encodeURIComponent(this.stream)}`, { cache: 'no-store' });
+    // Of a stream that is played by signed addresses only, this is told its publisher.
+    const { key } = this.entrance;
+    const headers: Record<string, string> = key === '' ? {} : { Authorization: `Bearer ${key}` };
+    const response = await fetch(`/api/v1/streams/${encodeURIComponent(this.stream)}`, { cache: 'no-store', headers });
     return response.ok ? nodeView(await response.json()) : null;
   }
 

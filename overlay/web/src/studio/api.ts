@@ -26,6 +26,8 @@ export interface Terms {
 export class Api {
   /** Called when the node does not take the token any more. */
   onrefused: () => void = () => {};
+  /** Why nothing can be changed; '' while the token is good for that. */
+  readOnly = '';
 
   constructor(
     readonly stream: string,
@@ -53,6 +55,7 @@ export class Api {
    * second changes nothing and gets its answer.
    */
   async change<T>(method: string, path: string, terms: Terms = {}): Promise<T> {
+    if (this.readOnly !== '') throw new Failure(403, this.readOnly);
     const headers: Record<string, string> = { 'Idempotency-Key': idempotencyKey() };
     if (terms.rev === null) headers['If-None-Match'] = '*';
     else if (terms.rev !== undefined) headers['If-Match'] = `"${terms.rev}"`;

@@ -109,10 +109,10 @@ export class Health {
     section: HTMLElement,
     private readonly signal: HTMLElement,
   ) {
-    const { s, api, store, commands, clock } = studio;
+    const { s, store, commands, clock } = studio;
     const watch = h('a', {
       text: s.watchPage,
-      attributes: { href: `/watch/${encodeURIComponent(api.stream)}`, target: '_blank', rel: 'noopener' },
+      attributes: { href: studio.access.watch, target: '_blank', rel: 'noopener' },
     });
     this.inBand = commandButton(studio, { class: 'switch', attributes: { role: 'switch' } }, () =>
       commands.acceptInBand(!store.view?.in_band),

@@ -75,7 +75,7 @@ export class ProductList implements Sortable {
   }
 
   allowed(): boolean {
-    return this.studio.store.connected && this.query.value.trim() === '';
+    return this.studio.store.changeable && this.query.value.trim() === '';
   }
 
   moved(from: number, to: number): void {

@@ -3,13 +3,21 @@ import { Api, Failure } from './api';
 import { ServerClock } from './clock';
 import { sendable, Session, takeToken } from './session';
 import type { StudioStrings } from './strings';
+import type { Access } from './types';
 
-/** Looks whether the node takes a token; what it says otherwise, '' when it does. */
-async function tried(stream: string, token: string, s: StudioStrings): Promise<string> {
+/** A token that is good, and for what. */
+export interface Entered {
+  readonly token: string;
+  readonly access: Access;
+}
+
+/** Looks what a token is good for; what the node says otherwise. */
+async function tried(stream: string, token: string, s: StudioStrings): Promise<Access | string> {
   if (!sendable(token)) return s.tokenWrong(stream);
   try {
-    await new Api(stream, token, new ServerClock()).read('/slots');
-    return '';
+    const api = new Api(stream, token, new ServerClock());
+    const [access] = await Promise.all([api.read<Access>('/access'), api.read('/slots')]);
+    return access;
   } catch (error) {
     if (!(error instanceof Failure) || error.status === 0) return s.nodeSilent;
     if (error.status === 401 || error.status === 403) return s.tokenWrong(stream);
@@ -28,7 +36,7 @@ export class Login {
     private readonly stream: string,
     private readonly session: Session,
     private readonly s: StudioStrings,
-    private readonly entered: (token: string) => void,
+    private readonly entered: (entered: Entered) => void,
   ) {
     element('login-title', HTMLElement).textContent = s.loginTitle(stream);
     element('login-label', HTMLElement).textContent = s.token;
@@ -61,16 +69,16 @@ export class Login {
 
   private async attempt(token: string): Promise<void> {
     this.enter.disabled = true;
-    const why = await tried(this.stream, token, this.s);
+    const access = await tried(this.stream, token, this.s);
     this.enter.disabled = false;
-    if (why !== '') {
-      if (why === this.s.tokenWrong(this.stream)) this.session.token = null;
-      this.prompt(why);
+    if (typeof access === 'string') {
+      if (access === this.s.tokenWrong(this.stream)) this.session.token = null;
+      this.prompt(access);
       return;
     }
     this.session.token = token;
     this.input.value = '';
     this.form.hidden = true;
-    this.entered(token);
+    this.entered({ token, access });
   }
 }

@@ -15,7 +15,7 @@ import { Health } from './health';
 import { openHelp } from './help';
 import { command, typing, type KeyCommand } from './keys';
 import { ProductList } from './list';
-import { Login } from './login';
+import { Login, type Entered } from './login';
 import { Notices } from './notices';
 import { Preview } from './preview';
 import { Session, streamName } from './session';
@@ -23,6 +23,7 @@ import { Store } from './store';
 import { studioStrings, type StudioStrings } from './strings';
 import { markCommands, type Studio } from './studio';
 import { Timeline } from './timeline';
+import type { Access } from './types';
 import { openTransfer, takeDrops } from './transfer';
 import { Viewers } from './viewers';
 
@@ -69,20 +70,22 @@ function offerCodes(lang: string): void {
   );
 }
 
-/** Says that there is no connection, for as long as there is none. */
+/** Says that there is no connection, for as long as there is none, and else that nothing can be changed where the token only reads. */
 function showLink(store: Store, s: StudioStrings, retry: () => void): void {
   const banner = element('link', HTMLElement);
   const again = h('button', { text: s.retry, click: retry });
   let shown = '';
   store.onchange(() => {
     element('studio', HTMLElement).dataset['link'] = store.link;
-    markCommands(store.connected);
+    markCommands(store.changeable);
     const state =
       store.link === 'lost'
         ? `${s.lost} ${store.linkDetail || s.lostMore}`
         : store.link === 'connecting'
           ? s.connecting
-          : '';
+          : store.readOnly
+            ? s.readOnly
+            : '';
     if (state === shown) return;
     shown = state;
     banner.replaceChildren(...(state === '' ? [] : [h('span', { text: state }), ...(store.link === 'lost' ? [again] : [])]));
@@ -140,10 +143,12 @@ function obey(key: KeyCommand, studio: Studio, list: ProductList, bar: SlotBar):
 }
 
 /** Makes the page of an operator whose token is good. */
-function open(stream: string, token: string, lang: string, s: StudioStrings, session: Session): void {
+function open(stream: string, { token, access }: Entered, lang: string, s: StudioStrings, session: Session): void {
   const store = new Store();
+  store.readOnly = access.role === 'viewer';
   const clock = new ServerClock();
   const api = new Api(stream, token, clock);
+  if (store.readOnly) api.readOnly = s.readOnly;
   const notices = new Notices(element('said', HTMLElement), element('failed', HTMLElement), s.close);
   // A fresh page tries the token once more, says what is wrong with it and asks for another.
   const refused = () => location.reload();
@@ -160,7 +165,7 @@ function open(stream: string, token: string, lang: string, s: StudioStrings, ses
     reconnect: () => feed.connect(),
     ask: (base, theirs, mine) => askAboutConflict(s, base, theirs, mine),
   });
-  const studio: Studio = { s, lang, store, api, clock, commands, notices };
+  const studio: Studio = { s, lang, store, api, access, clock, commands, notices };
 
   const section = (id: string) => element(id, HTMLElement);
   const list = new ProductList(studio, section('products'), {
@@ -180,7 +185,7 @@ function open(stream: string, token: string, lang: string, s: StudioStrings, ses
   new Viewers(studio, section('viewers'));
   new Timeline(studio, section('timeline'));
   new Health(studio, section('stream'), section('signal'));
-  new Preview(stream, choose([lang]).strings, s);
+  new Preview(access.playlist, async () => (await api.read<Access>('/access')).playlist, choose([lang]).strings, s);
   showLink(store, s, () => feed.connect());
   takeDrops(studio);
   document.addEventListener('keydown', (event) => {
@@ -220,10 +225,10 @@ function main(): void {
   offerCodes(lang);
   const session = new Session(stream);
   let inside = false;
-  const login = new Login(stream, session, s, (token) => {
+  const login = new Login(stream, session, s, (entered) => {
     // A second token, in the address of a page that is open already: the page begins anew with it.
     if (inside) location.reload();
-    else open(stream, token, lang, s, session);
+    else open(stream, entered, lang, s, session);
     inside = true;
   });
   void login.start();

@@ -8,6 +8,8 @@ import type { StudioStrings } from './strings';
 
 /** How often the latency is written; ms. */
 const every = 500;
+/** The least time between two addresses that are asked for; ms. */
+const renewEvery = 10_000;
 
 /** Preview plays the stream as viewers get it, without sound until it is asked for. */
 export class Preview {
@@ -18,14 +20,18 @@ export class Preview {
   private readonly sound = element('sound', HTMLButtonElement);
   private readonly player: Player;
 
+  private movedAt = 0;
+
+  /** playlist is where the stream can be watched, again gives where it can be when that is not good any more. */
   constructor(
-    stream: string,
+    playlist: string,
+    private readonly again: () => Promise<string>,
     private readonly strings: Strings,
     private readonly s: StudioStrings,
   ) {
     const { video, sound } = this;
     this.section.setAttribute('aria-label', s.preview);
-    this.player = new Player(video, new URL(`/live/${encodeURIComponent(stream)}/index.m3u8`, location.href).href);
+    this.player = new Player(video, new URL(playlist, location.href).href);
     this.player.onchange = () => this.update();
     sound.addEventListener('click', () => (video.muted = !video.muted));
     video.addEventListener('volumechange', () => this.update());
@@ -35,9 +41,22 @@ export class Preview {
     this.update();
   }
 
+  /** Addresses that are signed are good for some hours. */
+  private async renew(): Promise<void> {
+    const now = performance.now();
+    if (this.movedAt > 0 && now - this.movedAt < renewEvery) return;
+    this.movedAt = now;
+    try {
+      this.player.moveTo(new URL(await this.again(), location.href).href);
+    } catch {
+      // It is tried again.
+    }
+  }
+
   private update(): void {
     const { player, strings, video, sound } = this;
-    const { headline } = words(player.state, strings);
+    if (player.state === 'refused') void this.renew();
+    const { headline } = words(player.state, strings, player.refusal);
     this.section.dataset['state'] = player.state;
     write(this.words, headline);
     const seconds = player.state === 'playing' ? player.latency : null;

@@ -100,7 +100,7 @@ class QuickOffer {
   }
 
   private async step(by: number): Promise<void> {
-    if (!this.studio.store.connected) return;
+    if (!this.studio.store.changeable) return;
     const busy = this.pending !== 0;
     this.pending += by;
     this.tellStock();

@@ -11,6 +11,8 @@ export class Store {
   link: Link = 'connecting';
   /** What the node said as it refused to connect; ''. */
   linkDetail = '';
+  /** The token is one that reads only. */
+  readOnly = false;
   /** The slot that buttons and keys act on. */
   slot = mainSlot;
   /** The card that "what viewers see" is about; null: the one in the slot. */
@@ -30,6 +32,11 @@ export class Store {
 
   get connected(): boolean {
     return this.link === 'open';
+  }
+
+  /** Whether something can be changed at this moment. */
+  get changeable(): boolean {
+    return this.connected && !this.readOnly;
   }
 
   get cards(): readonly CardView[] {

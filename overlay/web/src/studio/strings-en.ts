@@ -16,6 +16,7 @@ export const en: StudioStrings = {
   connecting: 'Connecting…',
   lost: 'Not connected.',
   lostMore: 'Nothing can be changed now. What is on air stays on air. Trying again…',
+  readOnly: 'You can look and change nothing: your token has the role viewer.',
   retry: 'Try now',
   notConnected: 'Not connected: nothing was changed.',
   noAnswer:

@@ -16,6 +16,7 @@ export const es: StudioStrings = {
   connecting: 'Conectando…',
   lost: 'Sin conexión.',
   lostMore: 'Ahora no se puede cambiar nada. Lo que está en el aire sigue en el aire. Reintentando…',
+  readOnly: 'Puedes mirar, pero no cambiar nada: tu token tiene el rol viewer.',
   retry: 'Reintentar ya',
   notConnected: 'Sin conexión: no se ha cambiado nada.',
   noAnswer: 'El nodo no ha respondido y no se sabe si se ha hecho. Lo que veas al recuperar la conexión es lo que hay.',

@@ -13,6 +13,7 @@ export const zh: StudioStrings = {
   connecting: '正在连接…',
   lost: '未连接。',
   lostMore: '现在无法更改任何内容，正在展示的会继续展示。正在重试…',
+  readOnly: '您只能查看，不能更改：您的令牌角色是 viewer。',
   retry: '立即重试',
   notConnected: '未连接，没有做任何更改。',
   noAnswer: '节点没有响应，无法确定操作是否完成。重新连接后看到的就是实际状态。',

@@ -20,6 +20,7 @@ export interface StudioStrings {
   readonly connecting: string;
   readonly lost: string;
   readonly lostMore: string;
+  readonly readOnly: string;
   readonly retry: string;
   readonly notConnected: string;
   readonly noAnswer: string;

@@ -5,6 +5,7 @@ import { h, type Props } from './dom';
 import type { Notices } from './notices';
 import type { Store } from './store';
 import type { StudioStrings } from './strings';
+import type { Access } from './types';
 
 /** Studio is what all parts of the page have in common. */
 export interface Studio {
@@ -13,19 +14,21 @@ export interface Studio {
   readonly lang: string;
   readonly store: Store;
   readonly api: Api;
+  /** What the token was good for when the page was opened. */
+  readonly access: Access;
   readonly clock: ServerClock;
   readonly commands: Commands;
   readonly notices: Notices;
 }
 
 /**
- * A button that changes something: it does nothing while the page is not connected, nor while what it began is not
+ * A button that changes something: it does nothing while the page is not connected or the token only reads, nor while what it began is not
  * acknowledged. It keeps the focus all the while, so aria-disabled it is.
  */
 export function commandButton(studio: Studio, props: Omit<Props, 'click'>, run: () => Promise<unknown>): HTMLButtonElement {
   const button = h('button', props);
   button.dataset['command'] = '';
-  mark(button, studio.store.connected);
+  mark(button, studio.store.changeable);
   button.addEventListener('click', () => void press(studio, button, run));
   return button;
 }
@@ -33,12 +36,12 @@ export function commandButton(studio: Studio, props: Omit<Props, 'click'>, run: 
 async function press(studio: Studio, button: HTMLButtonElement, run: () => Promise<unknown>): Promise<void> {
   if (button.getAttribute('aria-disabled') === 'true') return;
   button.setAttribute('aria-busy', 'true');
-  mark(button, studio.store.connected);
+  mark(button, studio.store.changeable);
   try {
     await run();
   } finally {
     button.removeAttribute('aria-busy');
-    mark(button, studio.store.connected);
+    mark(button, studio.store.changeable);
   }
 }
 
@@ -47,7 +50,7 @@ function mark(button: HTMLElement, connected: boolean): void {
   if (button.getAttribute('aria-disabled') !== disabled) button.setAttribute('aria-disabled', disabled);
 }
 
-/** Lets all such buttons know whether the page is connected. */
+/** Lets all such buttons know whether something can be changed. */
 export function markCommands(connected: boolean): void {
   for (const button of document.querySelectorAll<HTMLElement>('[data-command]')) mark(button, connected);
 }

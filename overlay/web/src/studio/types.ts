@@ -1,3 +1,10 @@
+/** What a token is good for, and where the stream can be watched: GET .../access. */
+export interface Access {
+  readonly role: string;
+  readonly watch: string;
+  readonly playlist: string;
+}
+
 /** Words for everybody, or by language tag. */
 export type Text = string | Readonly<Record<string, string>>;
 
