@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // dist holds .gitkeep alone until the pages are built, so that the package compiles before.
@@ -69,13 +70,19 @@ const notBuilt = "The pages are not part of this build of Pushcart. Run `make bu
 // the address that a request for a watch page was sent to, so that addresses in the page have it too; nil is nothing. In a binary that was built
 // without them, pages answer 503 and say so.
 func Register(mux *http.ServeMux, images func() []string, prefix func(*http.Request) string) {
-	s := load(built("site"))
-	if s.prefix = prefix; prefix == nil {
+	s := &site{files: builtSite(), prefix: prefix}
+	if prefix == nil {
 		s.prefix = func(*http.Request) string { return "" }
 	}
 	s.register(mux, images)
-	mux.HandleFunc("GET /sdk/{name}", load(built("sdk")).library)
+	mux.HandleFunc("GET /sdk/{name}", (&site{files: builtSDK()}).library)
 }
+
+// What was built is compressed once for all nodes of a process: it takes long, and nobody changes a file.
+var (
+	builtSite = sync.OnceValue(func() map[string]*file { return load(built("site")).files })
+	builtSDK  = sync.OnceValue(func() map[string]*file { return load(built("sdk")).files })
+)
 
 // built is one of the trees that were built.
 func built(name string) fs.FS {
