@@ -43,7 +43,7 @@ RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -
 FROM scratch AS lean
 COPY --from=program /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=program /out/sbom.cdx.json /usr/share/doc/pushcart/sbom.cdx.json
-COPY --from=program --chown=10001:10001 /out/data /var/lib/pushcart
+COPY --from=program --chown=10001:10001 --chmod=0700 /out/data /var/lib/pushcart
 COPY --from=program /out/pushcart /usr/local/bin/pushcart
 # The settings are those of the other image; they are told of there.
 ENV PUSHCART_DATA_DIRECTORY=/var/lib/pushcart PUSHCART_PUBLISH_GENERATE_KEY=true PUSHCART_LADDER_FFMPEG=
@@ -87,7 +87,7 @@ COPY --from=program /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=contents /out/sbom.cdx.json /usr/share/doc/pushcart/sbom.cdx.json
 # What the node keeps: the journals of cards, the key that signs them and the operator's token. A volume that docker makes
 # takes the owner from here; a folder of the host has to be given to user 10001.
-COPY --from=program --chown=10001:10001 /out/data /var/lib/pushcart
+RUN mkdir -m 0700 /var/lib/pushcart && chown 10001:10001 /var/lib/pushcart
 COPY --from=program /out/pushcart /usr/local/bin/pushcart
 ENV PUSHCART_DATA_DIRECTORY=/var/lib/pushcart
 VOLUME /var/lib/pushcart
