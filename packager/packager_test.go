@@ -30,6 +30,7 @@ type rig struct {
 	era          int
 	metrics      *prometheus.Registry
 	parsed       map[string][]sample // what mediacommon makes of a part, by its bytes: several judges ask for the same one
+	reads        int                 // parts whose first sample was asked for
 }
 
 func newRig(t *testing.T) *rig { return newRigWith(t, nil) }

@@ -139,14 +139,15 @@ func (c *conn) survive() {
 	c.session.end(errPanic)
 }
 
-// logLevel makes known what nobody else logs and somebody could mend: the door logs those whom it let in or refused.
+// logLevel makes known what nobody else logs and somebody could mend: the door logs those whom it let in or refused. Who never gets
+// through the handshake is counted, and told of when debugging only: strangers could fill the log otherwise.
 func (c *conn) logLevel(how result) slog.Level {
 	switch how {
 	case resultRefused:
 		if !c.session.logged {
 			return slog.LevelWarn
 		}
-	case resultBadHandshake, resultEncrypted, resultProtocol:
+	case resultEncrypted, resultProtocol:
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug

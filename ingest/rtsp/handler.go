@@ -266,7 +266,7 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	switch {
 	case asked && how == resultRefused:
 		level = slog.LevelWarn
-	case how == resultBadHandshake, how == resultProtocol:
+	case how == resultProtocol && requests > 0: // strangers who speak something else are counted, and do not fill the log
 		level = slog.LevelInfo
 	}
 	message := ""

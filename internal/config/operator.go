@@ -129,7 +129,7 @@ var domain = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+
 
 // operatorRules hold between the settings of this file.
 var operatorRules = []rule{
-	{[]string{"callback.url"}, func(c *Config) string { return webURL(c.Callback.URL) }},
+	{[]string{"callback.url"}, func(c *Config) string { return webURL(c.Callback.URL, "https://auth.example.com/publish") }},
 	{[]string{"callback.secret", "callback.url"}, func(c *Config) string {
 		return unless(c.Callback.URL == "" || len(c.Callback.Secret) >= leastSecret,
 			"callback.secret needs %d characters or more, so that the service can tell who asks; a good one: openssl rand -hex 32", leastSecret)
@@ -138,28 +138,31 @@ var operatorRules = []rule{
 		if !strings.Contains(c.JWT.JWKS, "://") {
 			return "" // a file
 		}
-		return webURL(c.JWT.JWKS)
+		return webURL(c.JWT.JWKS, "https://auth.example.com/jwks.json")
 	}},
 	{[]string{"acme.domains", "acme.agree"}, func(c *Config) string {
 		return unless(len(c.ACME.Domains) == 0 || c.ACME.Agree,
 			"acme.domains needs acme.agree: true, which says that you accept the terms of the certificate authority")
 	}},
-	{[]string{"acme.directory"}, func(c *Config) string { return webURL(c.ACME.Directory) }},
+	{[]string{"acme.directory"}, func(c *Config) string { return webURL(c.ACME.Directory, "https://ca.example.com/acme/directory") }},
 	{[]string{"acme.domains", "tls.certificate"}, func(c *Config) string {
 		return unless(len(c.ACME.Domains) == 0 || c.TLS.Certificate == "",
 			"acme.domains and tls.certificate are two ways to a certificate: give one of them")
 	}},
-	{[]string{"tracing.endpoint"}, func(c *Config) string { return webURL(c.Tracing.Endpoint) }},
+	{[]string{"tracing.endpoint"}, func(c *Config) string { return webURL(c.Tracing.Endpoint, "http://127.0.0.1:4318/v1/traces") }},
 }
 
-// webURL complains about what is neither empty nor an address on the web.
-func webURL(s string) string {
+// targetExample is how an address that webhooks are sent to may look.
+const targetExample = "https://shop.example.com/pushcart"
+
+// webURL complains about what is neither empty nor an address on the web, such as the example.
+func webURL(s, example string) string {
 	if s == "" {
 		return ""
 	}
 	u, err := url.Parse(s)
 	return unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Fragment == "",
-		"is not an address such as https://auth.example.com/publish")
+		"is not an address such as %s", example)
 }
 
 // validateOperator checks the lists of this file.
@@ -201,10 +204,19 @@ func (l *loader) validateOperator(c *Config) {
 			l.complain(item+".secret", "is shorter than %d characters; a good one: openssl rand -hex 32", leastSecret)
 		}
 	}
+	if n := len(c.Webhooks.Targets); n > webhooks.MaxTargets {
+		l.complain("webhooks.targets", "has %d entries, and %d is the most", n, webhooks.MaxTargets)
+	}
 	for i, t := range c.Webhooks.Targets {
 		item := fmt.Sprintf("webhooks.targets[%d]", i+1)
-		if complaint := webURL(string(t.URL)); complaint != "" || t.URL == "" {
-			l.complain(item+".url", "is not an address such as https://shop.example.com/pushcart")
+		for j, other := range c.Webhooks.Targets[:i] {
+			if other.URL == t.URL {
+				l.complain(item+".url", "is that of entry %d: give one entry all events and streams", j+1)
+				break
+			}
+		}
+		if complaint := webURL(string(t.URL), targetExample); complaint != "" || t.URL == "" {
+			l.complain(item+".url", "is not an address such as %s", targetExample)
 		}
 		for s := range strings.FieldsSeq(string(t.Secret)) {
 			if len(s) < leastSecret {

@@ -41,12 +41,23 @@ func (p *player) delta(ctx context.Context, u string, d *mediaPlaylist, mode str
 		return full, nil
 	}
 	if !level {
-		built.dateRanges = full.dateRanges
+		// The full playlist is of a later moment, and may have lost date ranges by then that this one still has.
+		built.dateRanges = p.rangesAfter(d, mode)
 		return built, nil
 	}
 	p.deltaRanges(u, d, full, mode)
 	p.equal(u, built, full)
 	return full, nil
+}
+
+// rangesAfter are the date ranges that a player has after a delta update: those that it had, where the update may skip some, without
+// the ones that the update names as removed, and those that the update has.
+func (p *player) rangesAfter(d *mediaPlaylist, mode string) []dateRange {
+	if mode != "v2" {
+		return d.dateRanges
+	}
+	kept := slices.DeleteFunc(slices.Clone(p.current.dateRanges), func(r dateRange) bool { return slices.Contains(d.skip.removed, r.id) })
+	return append(kept, d.dateRanges...)
 }
 
 // fullAt fetches the full playlist at the position of a delta update. level is false when the stream was faster three

@@ -100,6 +100,9 @@ func (p *player) step(ctx context.Context) (ok bool, err error) {
 	if p.current != nil {
 		p.startHint(ctx)
 		mode = []string{"", "YES", "v2"}[p.updates%3]
+		if until := p.current.control.skipUntil; until > 0 && time.Since(p.currentStart) > until/2 {
+			mode = "" // whose playlist is older than that must not ask for what changed (6.2.5.1)
+		}
 		asked = p.current.next()
 		directives = directivesAt(asked, mode)
 	}

@@ -77,6 +77,10 @@ var (
 	overPlain = []string{protoPlain}
 )
 
+// unknownViewer is the address of whoever comes by a proxy on this host that is not believed, or does not say from where: he must not pass
+// for a program of this host, which may publish where nothing is configured.
+const unknownViewer = "0.0.0.0:0"
+
 // identify finds whom a request comes from. Afterwards RemoteAddr is the viewer's; X-Forwarded-Proto is there when it is to be
 // believed, as is the header with the country; the secret and the chain of proxies are gone. Where nobody is trusted, the last two
 // of these headers stay as they came, since there is nobody to tell right from wrong.
@@ -95,13 +99,18 @@ func (p *policy) identify(r *http.Request) (_ *http.Request, wrongSecret bool) {
 			believed = believed || p.proxy(peer.Addr())
 		}
 	}
+	proxied := len(r.Header[headerForwarded])+len(r.Header[headerFor])+len(r.Header[headerProto]) > 0
+	said := false
 	if believed {
-		p.follow(r, peer)
+		said = p.follow(r, peer)
 	} else if p.asks {
 		delete(r.Header, headerProto)
 		if p.country != "" {
 			delete(r.Header, p.country)
 		}
+	}
+	if proxied && !said && Client(r).IsLoopback() {
+		r.RemoteAddr = unknownViewer
 	}
 	delete(r.Header, headerForwarded)
 	delete(r.Header, headerFor)
@@ -127,16 +136,17 @@ func (p *policy) knows(values []string) bool {
 	return good == 1
 }
 
-// follow goes back through the proxies that are trusted to the first address that is not one of theirs: the viewer's.
-func (p *policy) follow(r *http.Request, peer netip.AddrPort) {
+// follow goes back through the proxies that are trusted to the first address that is not one of theirs: the viewer's. said is false where
+// none of them tells of another address than its own.
+func (p *policy) follow(r *http.Request, peer netip.AddrPort) (said bool) {
 	forwarded, chain := r.Header[headerForwarded], r.Header[headerFor]
 	viewer, proto := peer, ""
 	switch {
 	case len(forwarded) > 0 && len(chain) > 0:
 		// Proxies set the one and pass the other on as it came: what only the viewer can have made differ counts for nothing.
-		a, said := p.viewerOfForwarded(forwarded, peer)
+		a, by := p.viewerOfForwarded(forwarded, peer)
 		if b := p.viewerOfChain(chain, peer); a.Addr() == b.Addr() {
-			viewer, proto = a, said
+			viewer, proto = a, by
 		}
 	case len(forwarded) > 0:
 		viewer, proto = p.viewerOfForwarded(forwarded, peer)
@@ -157,6 +167,7 @@ func (p *policy) follow(r *http.Request, peer netip.AddrPort) {
 	if viewer != peer {
 		r.RemoteAddr = viewer.String()
 	}
+	return viewer != peer
 }
 
 // bare is an address as it is compared: without a zone, and IPv4 as such.

@@ -142,6 +142,42 @@ func TestViewer(t *testing.T) {
 	}
 }
 
+// TestThisHost: a program of this host may do what others may not, where nothing is configured. Whoever comes by a proxy that runs on
+// this host is no such program unless the proxy is believed and says so.
+func TestThisHost(t *testing.T) {
+	t.Parallel()
+	none, local := start(t, Settings{}), start(t, Settings{TrustedProxies: networks("127.0.0.0/8", "::1/128")})
+	secret := start(t, Settings{CDNSecrets: []string{newSecret}})
+	const here = "127.0.0.1:4000"
+	for _, c := range []struct {
+		name    string
+		f       *Front
+		remote  string
+		headers []string
+		want    string
+	}{
+		{"a program", none, here, nil, here},
+		{"a program, and a proxy is believed", local, here, nil, here},
+		{"by a proxy that is not believed", none, here, []string{"X-Forwarded-For", "198.51.100.7"}, "0.0.0.0:0"},
+		{"which says that it is this host", none, here, []string{"X-Forwarded-For", "127.0.0.1"}, "0.0.0.0:0"},
+		{"by one that tells the protocol alone", none, here, []string{"X-Forwarded-Proto", "https"}, "0.0.0.0:0"},
+		{"as before, where it is believed", local, here, []string{"X-Forwarded-Proto", "https"}, "0.0.0.0:0"},
+		{"IPv6", none, "[::1]:4000", []string{"Forwarded", "for=198.51.100.7"}, "0.0.0.0:0"},
+		{"a mapped address", none, "[::ffff:127.0.0.1]:4000", []string{"Forwarded", "for=198.51.100.7"}, "0.0.0.0:0"},
+		{"where only a secret is believed", secret, here, []string{"X-Forwarded-For", "198.51.100.7"}, "0.0.0.0:0"},
+		{"from elsewhere", none, "198.51.100.1:99", []string{"X-Forwarded-For", "127.0.0.1"}, "198.51.100.1:99"},
+		{"by one that is", local, here, []string{"X-Forwarded-For", "198.51.100.7"}, "198.51.100.7:0"},
+		{"a program by one that is", local, here, []string{"X-Forwarded-For", "127.0.0.1"}, "127.0.0.1:0"},
+		{"made up to differ", local, here, []string{"Forwarded", "for=203.0.113.9", "X-Forwarded-For", "198.51.100.7"}, "0.0.0.0:0"},
+		{"made up to be nothing", local, here, []string{"Forwarded", "junk"}, "0.0.0.0:0"},
+		{"made up to be nothing behind a hop", local, here, []string{"X-Forwarded-For", "junk, 127.0.0.1"}, "127.0.0.1:0"},
+	} {
+		if s := ask(c.f, c.remote, with(c.headers...)); s.remote != c.want {
+			t.Errorf("%s: %s, want %s", c.name, s.remote, c.want)
+		}
+	}
+}
+
 // TestProto: by what the viewer came counts from a trusted proxy only.
 func TestProto(t *testing.T) {
 	t.Parallel()

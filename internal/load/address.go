@@ -79,7 +79,7 @@ func (a Address) dial() string {
 	return net.JoinHostPort(strings.Trim(a.Host, "[]"), port)
 }
 
-// bare is the address without its query: what may be logged, and what is the same for viewers with sessions of their own.
+// bare is the address without its query: what is the same for viewers with sessions of their own.
 func (a Address) bare() string {
 	path, _, _ := strings.Cut(a.Path, "?")
 	scheme := "http://"
@@ -111,8 +111,19 @@ func (a Address) shared(playlist Address) string {
 	return scheme + a.Host + path
 }
 
-// String implements fmt.Stringer. It leaves the query out.
-func (a Address) String() string { return a.bare() }
+// longElement is from how many characters on an element of a path may be a token that lets whoever has it watch.
+const longElement = 40
+
+// String implements fmt.Stringer. It leaves out what may be a secret: the query, and long elements of the path.
+func (a Address) String() string {
+	elements := strings.Split(a.bare(), "/")
+	for i, e := range elements[min(3, len(elements)):] { // behind scheme and host
+		if len(e) >= longElement {
+			elements[i+3] = "…"
+		}
+	}
+	return strings.Join(elements, "/")
+}
 
 // OnThisHost tells whether an address's host is this machine: a loopback address, or one that an interface here has. A host name
 // is looked up.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -79,6 +80,15 @@ var (
 	errBehind   = errors.New("a playlist without the part that was waited for")
 )
 
+// Kinds of errors that are looked for elsewhere.
+const (
+	kindUntrusted = "TLS: no trusted certificate"
+	kindPlain     = "TLS: the server does not speak it"
+	kindAlert     = "TLS: the server refuses"
+	kindStream    = "HTTP/2: the server broke the response off"
+	kindNoHTTP2   = "HTTP/2: the server does not speak it"
+)
+
 // kindOf words an error in few words that are the same for all errors of the kind.
 func kindOf(err error) string {
 	var status *statusError
@@ -88,6 +98,7 @@ func kindOf(err error) string {
 	var name x509.HostnameError
 	var record tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
 	switch {
 	case errors.As(err, &status):
 		return status.Error()
@@ -99,8 +110,12 @@ func kindOf(err error) string {
 		return "out of local ports here"
 	case errors.As(err, &dns):
 		return "host name not found"
-	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &record), errors.As(err, &certificate):
-		return "TLS: no trusted certificate"
+	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &certificate):
+		return kindUntrusted
+	case errors.As(err, &record):
+		return kindPlain
+	case errors.As(err, &alert):
+		return kindAlert
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
@@ -110,6 +125,32 @@ func kindOf(err error) string {
 	for _, known := range []error{errPlaylist, ErrTooLarge, ErrResponse, errHost, errRedirect, errNotMedia, errEmpty, errRange, errBehind, errTooMany} {
 		if errors.Is(err, known) {
 			return known.Error()
+		}
+	}
+	return kindOfText(err)
+}
+
+// kindOfText tells those errors of net/http's apart that have no type of their own.
+func kindOfText(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	for _, known := range []struct{ part, kind string }{
+		{"server gave HTTP response to HTTPS client", kindPlain},
+		{"first record does not look like a TLS handshake", kindPlain},
+		{"unexpected ALPN protocol", kindNoHTTP2},
+		{"HTTP/2 unsupported", kindNoHTTP2},
+		{"frame too large", kindNoHTTP2}, // what HTTP/1.1 is, read as frames
+		{"looked like an HTTP/1.1 header", kindNoHTTP2},
+		{"remote error: tls:", kindAlert},
+		{"stream error:", kindStream}, {"stream ID", kindStream},
+		{"GOAWAY", "connection broken"}, {"client connection lost", "connection broken"},
+		{"connection closed", "connection broken"}, {"client connection force closed", "connection broken"},
+		{"malformed HTTP", ErrResponse.Error()},
+	} {
+		if strings.Contains(text, known.part) {
+			return known.kind
 		}
 	}
 	return "other: no connection"

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -58,13 +59,12 @@ func (s *signed) delay() Delay {
 // quantile returns a duration that the given share of all is not above, and 0 of none.
 func (s *signed) quantile(q float64) time.Duration {
 	under, over := float64(s.under.n.Load()), float64(s.over.n.Load())
-	switch below := q * (under + over); {
-	case under == 0 || below > under:
-		return s.over.quantile((below - under) / max(1, over))
-	default:
-		// The least of those under 0 are the largest of what is counted there.
-		return -s.under.quantile(1 - below/under)
+	rank := max(1, math.Ceil(q*(under+over)))
+	if rank > under {
+		return s.over.quantile((rank - under) / max(1, over))
 	}
+	// The least of those under 0 are the largest of what is counted there.
+	return -s.under.quantile((under - rank + 1) / under)
 }
 
 // bucketOf numbers the buckets: durations below 2^minBits ns share the first ones.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -61,7 +62,7 @@ func (a *audience) probe(ctx context.Context, at Address) (o Origin, err error) 
 	}
 	w := v.wire(ctx)
 	defer w.close()
-	o.URL = at.bare()
+	o.URL = at.String()
 	r, err := fetch(w, at, 0, 0, true, true)
 	if err == nil && r.Status != 200 {
 		err = &statusError{"multivariant playlist", r.Status}
@@ -134,12 +135,19 @@ var errNothingYet = errors.New("the playlist has no media yet")
 func bareError(err error) error {
 	var status *statusError
 	if errors.As(err, &status) {
-		if status.status == 404 {
+		if status.status == http.StatusNotFound {
 			return fmt.Errorf("%w: is the stream live?", err)
+		}
+		if hint := hints[status.Error()]; hint != "" {
+			return fmt.Errorf("%w: %s", err, hint)
 		}
 		return err
 	}
-	return errors.New(kindOf(err))
+	kind := kindOf(err)
+	if hint := hints[kind]; hint != "" {
+		return fmt.Errorf("%s: %s", kind, hint)
+	}
+	return errors.New(kind)
 }
 
 // probePatience is how long streams that are published from here may take until they can be watched.
@@ -149,7 +157,10 @@ const probePatience = 20 * time.Second
 func (a *audience) await(ctx context.Context, at Address) (o Origin, err error) {
 	end := time.Now().Add(probePatience)
 	for {
-		if o, err = a.probe(ctx, at); err == nil || time.Now().After(end) || ctx.Err() != nil {
+		o, err = a.probe(ctx, at)
+		var refused *statusError
+		forGood := errors.As(err, &refused) && (refused.status == http.StatusUnauthorized || refused.status == http.StatusForbidden) || kindOf(err) == kindUntrusted
+		if err == nil || forGood || time.Now().After(end) || ctx.Err() != nil {
 			return o, err
 		}
 		if !sleep(ctx, 200*time.Millisecond) {

@@ -30,7 +30,7 @@ type Report struct {
 
 // Origin is what was found at the URL before any load.
 type Origin struct {
-	URL        string        `json:"url"` // without its query
+	URL        string        `json:"url"` // without its query, and what else may be a secret
 	Streams    int           `json:"streams"`
 	LowLatency bool          `json:"low_latency"`
 	PartTarget time.Duration `json:"part_target_ns"`
@@ -68,8 +68,9 @@ type Step struct {
 	Added Delay `json:"added_latency"`
 	// Behind is behind the first viewer who had the part.
 	Behind Delay `json:"behind_first_viewer"`
-	// Dated is behind the end of the part by the playlist's dates: what encoder and clocks do is in it. It is negative where a part
-	// is there before the dates say that its last frame was made: dates or clocks are ahead then.
+	// Dated is behind the end of the part by the playlist's dates: what encoder and clocks do is in it. It is negative by
+	// up to a frame where a part is there at once, since a frame is sent when it begins and the part ends with the frame's end; by
+	// more where dates or clocks are ahead.
 	Dated Delay `json:"behind_playlist_date"`
 	// Reload is when the playlist with a part is there, counted as Added is, or as Behind without stamps.
 	Reload Delay `json:"playlist"`
@@ -171,6 +172,7 @@ func (p *printer) table(r *Report) {
 		{"traffic", func(s *Step) string { return rate(int64(per(s.Bytes*8, s.Duration))) }},
 		{"preload hints that did not hold", func(s *Step) string { return share(s.LostHints, s.Hints) }},
 		{"cache hits", func(s *Step) string { return share(s.CacheHits, s.CacheHits+s.CacheMiss) }},
+		{"saw the stream's end", func(s *Step) string { return count(int64(s.Ended)) }},
 		{"fell out of the window", func(s *Step) string { return count(s.Jumps) }},
 		{"origin's CPU", func(s *Step) string { return s.Node.cores() }},
 		{"origin's memory", func(s *Step) string { return s.Node.memory() }},
@@ -202,9 +204,15 @@ func (p *printer) usage(r *Report) {
 		return
 	}
 	streams := float64(r.Publishers)
-	p.line("Before the publishers came, the origin used %.1f %% of a core and %s. Above that, a stream costs it %.2f %% of a core and %s so far, without viewers.",
-		100*r.Idle.Cores, size(r.Idle.Memory), 100*max(0, u.Cores-r.Idle.Cores)/streams, size(max(0, int64(float64(u.Memory-r.Idle.Memory)/streams))))
-	p.line("(Memory grows until the window is full: see the last step's.)")
+	memory := "its memory has not grown"
+	if more := u.Memory - r.Idle.Memory; more > 0 {
+		memory = size(int64(float64(more)/streams)) + " of memory"
+	}
+	p.line("Before the publishers came, the origin used %.1f %% of a core and %s.", 100*r.Idle.Cores, size(r.Idle.Memory))
+	p.line("Above that, a stream costs it %.2f %% of a core and %s, without viewers.", 100*max(0, u.Cores-r.Idle.Cores)/streams, memory)
+	if len(r.Steps) > 0 {
+		p.line("(Memory grows until the window is full. With --viewers 0, publishers are measured for all of --duration.)")
+	}
 	for _, s := range r.Steps {
 		if s.Node != nil && s.Playing > 0 {
 			p.line("A viewer costs it %.3f %% of a core more, of %d.", 100*max(0, s.Node.Cores-u.Cores)/float64(s.Playing), s.Viewers)
@@ -245,6 +253,12 @@ var hints = map[string]string{
 	"playlist: status 503":              "the origin is full, or limits waiting requests from one address: http.max_waiting_per_address",
 	"playlist: status 429":              "the origin limits requests from one address",
 	"media: status 503":                 "the origin is full, or limits waiting requests from one address: http.max_waiting_per_address",
+	"multivariant playlist: status 400": "is it https://, and not http://?",
+	"multivariant playlist: status 401": "the stream is played by signed addresses only: pushcart sign NAME --playlist makes one",
+	"multivariant playlist: status 403": "the origin refuses this viewer: is the address still good, and for here?",
+	kindUntrusted:                       "name the authority's certificate with --ca, or take any with --insecure",
+	kindPlain:                           "is it http://, and not https://?",
+	kindNoHTTP2:                         "leave out --http2; or is it https://?",
 	"multivariant playlist: status 404": "there is no such stream, or it has ended",
 	"connection broken":                 "the origin ended, or limits connections: http.max_connections, http.max_connections_per_address",
 }
@@ -253,7 +267,7 @@ func (p *printer) verdict(r *Report) {
 	for _, n := range r.Notes {
 		p.line("Note: %s", n)
 	}
-	if r.Interrupted {
+	if n := len(r.Steps); r.Interrupted && n > 0 && r.Steps[n-1].Parts > 0 {
 		p.line("Ended early: these are the figures so far.")
 	}
 	for _, s := range r.Steps {
@@ -265,9 +279,11 @@ func (p *printer) verdict(r *Report) {
 		return
 	}
 	streams := fmt.Sprintf("%d stream%s", r.Origin.Streams, plural(r.Origin.Streams))
-	switch {
+	switch last := r.Steps[len(r.Steps)-1]; {
+	case r.Interrupted && last.Parts == 0:
+		p.line("Ended before anything was measured.")
 	case r.Passed && r.Interrupted:
-		p.line("OK so far: %d viewers of %s.", r.Steps[len(r.Steps)-1].Viewers, streams)
+		p.line("OK so far: %d viewers of %s.", last.Viewers, streams)
 	case r.Passed:
 		p.line("OK: this machine carries %d viewers of %s, or more.", r.Carries, streams)
 	case r.Carries > 0:

@@ -362,8 +362,8 @@ func (r *run) judge() {
 	if n := len(o.Steps); n > 0 && r.Publishers > 0 && o.Steps[n-1].Parts > 0 && o.Steps[n-1].Added.Count == 0 {
 		o.Notes = append(o.Notes, "no stamp of the publishers' was found in the media: the origin codes anew, or takes SEI messages out; latency is told by the first viewer and by dates only")
 	}
-	if n := len(o.Steps); n > 0 && o.Steps[n-1].Dated.P50 < 0 {
-		o.Notes = append(o.Notes, "parts come before their end by the playlist's dates: the dates, or the clock of whoever makes them, are ahead")
+	if n := len(o.Steps); n > 0 && o.Steps[n-1].Dated.P50 < -max(lateFrame, o.Origin.PartTarget) {
+		o.Notes = append(o.Notes, "parts are there long before their end by the playlist's dates: the dates, or the clock of whoever makes them, are ahead")
 	}
 	if !o.Origin.LowLatency && len(o.Steps) > 0 {
 		o.Notes = append(o.Notes, "this is plain HLS: viewers get whole segments, and latency is that of segments")

@@ -86,3 +86,31 @@ func (n *Node) publishes(stream, secret string) bool {
 	_, ok := n.keys.Load().Permits(stream, secret)
 	return ok
 }
+
+// Headers by which a process that passes a request on to the one that has taken over tells what its signed address opens: the gate is in
+// the former. What a viewer sends under these names is not passed on.
+const (
+	headPrefix = "Pushcart-Prefix"
+	headOpens  = "Pushcart-Opens"
+)
+
+// carryOpened puts the headers.
+func carryOpened(r *http.Request) {
+	prefix, stream := playback.Opened(r)
+	for name, value := range map[string]string{headPrefix: prefix, headOpens: stream} {
+		r.Header.Del(name)
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+}
+
+// takeOpened takes them. It stands behind nothing but the socket of the other process.
+func takeOpened(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		prefix, stream := r.Header.Get(headPrefix), r.Header.Get(headOpens)
+		r.Header.Del(headPrefix)
+		r.Header.Del(headOpens)
+		next.ServeHTTP(w, playback.Reopened(r, prefix, stream))
+	})
+}

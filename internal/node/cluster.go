@@ -256,8 +256,12 @@ func (c *cluster) serve(ctx context.Context, l net.Listener) error {
 		Handler: c.relayHandler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(c.n.log.Handler(), slog.LevelDebug), Protocols: onlyHTTP1(),
 	}
+	bounds := newStrangers(c.n.strangers, "relay", mostStrangers, mostStrangersOfAddress, false)
+	s.ConnState = bounds.ConnState
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(tls.NewListener(c.congestion.Listener(l), c.trust.ServerTLS("http/1.1"))) }()
+	go func() {
+		done <- s.Serve(bounds.listen(tls.NewListener(c.congestion.Listener(l), c.trust.ServerTLS("http/1.1"))))
+	}()
 	var err error
 	select {
 	case err = <-done:

@@ -88,8 +88,16 @@ func (d *drain) begin(now time.Time) bool {
 	return first
 }
 
-// takeBack ends a drain that was begun on demand; false is one of a node that stops, or none.
-func (d *drain) takeBack() bool {
+// order begins a drain on demand, with the door shut; false tells that one goes on already.
+func (d *drain) order(now time.Time, shut func()) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	shut()
+	return d.begin(now)
+}
+
+// takeBack ends a drain that was begun on demand, and opens the door; false is one of a node that stops, or none.
+func (d *drain) takeBack(reopen func()) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping || d.began.Load() == 0 {
@@ -97,7 +105,24 @@ func (d *drain) takeBack() bool {
 	}
 	d.told.Store(false)
 	d.began.Store(0)
+	reopen()
 	return true
+}
+
+// unlessBegun opens the door again that was shut for another reason than a drain: during one it stays shut.
+func (d *drain) unlessBegun(reopen func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.began.Load() == 0 {
+		reopen()
+	}
+}
+
+// stops tells whether the node does; ordered whether it is drained on demand.
+func (d *drain) stops() (stops, ordered bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stopping, !d.stopping && d.began.Load() != 0
 }
 
 // stop makes the drain one that cannot be taken back.
@@ -258,6 +283,18 @@ func (n *Node) seeViewersOff(within time.Duration) {
 		"hint", "set drain.timeout for more time")
 }
 
+// inheritDrain goes on with the drain of the process before. Where shows go on that is not done: their publishers come back here, and a
+// drained node lets nobody in.
+func (n *Node) inheritDrain(shows int) {
+	if shows > 0 {
+		n.log.Warn("the process before was drained, and this one is ready: the publishers of its shows come back here", "streams", shows,
+			"hint", "POST /drain again if the node is to stay drained")
+		return
+	}
+	n.drain.order(time.Now(), func() { n.door.Shut(ingest.Drain{}) })
+	n.log.Warn("drained, as the process before was: DELETE /drain takes that back")
+}
+
 // leave is how a node stops: it is ready no more, sends publishers away, ends its shows, or leaves them to the cluster's other nodes, and
 // serves viewers on for a while.
 func (n *Node) leave(stopFetching func()) {
@@ -294,9 +331,21 @@ func (n *Node) registerDrain(mux *http.ServeMux) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	// Pages of other sites that the operator's browser shows must not drain the node.
-	own := http.NewCrossOriginProtection()
-	mux.Handle("/drain", own.Handler(http.HandlerFunc(n.serveDrain)))
+	mux.Handle("/drain", notOfPages(http.HandlerFunc(n.serveDrain)))
+}
+
+// notOfPages refuses requests that change something and come from a page in a browser: programs send neither of these headers, and
+// browsers send one with each such request (Fetch 3.2, Fetch Metadata 2). That a page is of the same site means nothing: a name can be made
+// to stand for this host, and the admin port has pages of its own that change nothing.
+func notOfPages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asks := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if !asks && len(r.Header["Origin"])+len(r.Header["Sec-Fetch-Site"]) > 0 {
+			http.Error(w, "This is not for pages in a browser: ask with a program such as curl.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serveDrain answers GET, POST and DELETE of /drain.
@@ -310,8 +359,7 @@ func (n *Node) serveDrain(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "publishers is keep, which is the default, or move", http.StatusBadRequest)
 			return
 		}
-		n.door.Shut(ingest.Drain{})
-		if d.begin(time.Now()) {
+		if d.order(time.Now(), func() { n.door.Shut(ingest.Drain{}) }) {
 			n.log.Warn("drained: the node is not ready, takes no new publishers, and closes viewers' connections", "by", r.RemoteAddr,
 				"publishers", n.door.Guests().Sum(), "viewers", n.audience(time.Now()))
 		}
@@ -319,8 +367,7 @@ func (n *Node) serveDrain(w http.ResponseWriter, r *http.Request) {
 			n.log.Warn("drained: publishers are told to reconnect", "publishers", n.door.SendAway(ingest.Drain{}).Sum())
 		}
 	case http.MethodDelete:
-		if d.takeBack() {
-			n.door.Reopen()
+		if d.takeBack(n.door.Reopen) {
 			n.log.Warn("the drain is taken back: the node is ready", "by", r.RemoteAddr)
 		} else if d.unready() != "" {
 			http.Error(w, "The node stops: that cannot be taken back.", http.StatusConflict)

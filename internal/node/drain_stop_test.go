@@ -46,6 +46,7 @@ func ask(t *testing.T, n *testkit.Node, method, path string, header ...string) (
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
+	r.Host = r.Header.Get("Host") // "" is the address'
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, err.Error()
@@ -273,6 +274,16 @@ func TestDrainOnDemand(t *testing.T) {
 	state("DELETE", "/drain", "ready")
 	if status, _ := ask(t, n, "POST", "/drain", "Origin", "https://elsewhere.example", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden {
 		t.Errorf("a page of another site drains the node: %d", status)
+	}
+	// A name that its owner has made to stand for this host: to the browser the page is of the same site. It sends an Origin all the same,
+	// with what changes something, and no Sec-Fetch-Site in clear text.
+	for _, method := range []string{"POST", "DELETE"} {
+		if status, _ := ask(t, n, method, "/drain", "Host", "rebound.example:9090", "Origin", "http://rebound.example:9090"); status != http.StatusForbidden {
+			t.Errorf("%s by a page whose name was made to stand for this host: %d", method, status)
+		}
+		if status, _ := ask(t, n, method, "/drain", "Sec-Fetch-Site", "same-origin"); status != http.StatusForbidden {
+			t.Errorf("%s by a page: %d", method, status)
+		}
 	}
 	if status, _ := ask(t, n, "POST", "/drain?publishers=all"); status != http.StatusBadRequest {
 		t.Errorf("an unknown wish: %d", status)

@@ -111,14 +111,14 @@ func TestDrainViewers(t *testing.T) {
 		if gone(time.Now()) {
 			t.Error("gone at the moment of an answer")
 		}
-		if d.unready() == "" || !d.takeBack() || d.unready() != "" || d.takeBack() {
+		if d.unready() == "" || !d.takeBack(func() {}) || d.unready() != "" || d.takeBack(func() {}) {
 			t.Error("a drain is not taken back, or twice")
 		}
 		if n := closed("/live/show/video/17-5.m4s"); n != 0 {
 			t.Errorf("%d connections closed after the drain was taken back", n)
 		}
 		d.stop(time.Now())
-		if d.takeBack() || d.unready() != "stopping" {
+		if d.takeBack(func() {}) || d.unready() != "stopping" {
 			t.Errorf("stopping was taken back: %q", d.unready())
 		}
 	})

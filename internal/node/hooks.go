@@ -217,7 +217,8 @@ func (h *hooks) apply(c change) {
 		}
 		s.away = c.state == stream.Waiting
 	case stream.Ended:
-		if s != nil && (s.started || !h.start(s, c.at, true)) && s.started {
+		// One that goes on with what another node, or process, had was told of there, even if nothing came of it here.
+		if s != nil && (s.started || !h.start(s, c.at, true)) && (s.started || s.continued) {
 			h.send(webhooks.StreamEnded, s, c.at, webhooks.Ended{
 				Show: s.began.UnixMilli(), Reason: h.why(s), DurationSeconds: seconds(c.at.Sub(s.began)), Reconnects: c.stream.Info().Reconnects,
 			})

@@ -194,6 +194,19 @@ func TestHooksShow(t *testing.T) {
 		k.pass(time.Second)
 		k.expect(t, "another node has it")
 
+		// A show that came from another process, whose publisher does not return: its end is told here or nowhere.
+		k.goesOn("inherited")
+		if err := k.hub.Expect("inherited", stream.Publisher{Credential: "key"}, time.Now().Add(-time.Minute), 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		k.pass(25 * time.Second)
+		if len(k.events) == 1 {
+			if d, ok := k.events[0].Data.(webhooks.Ended); !ok || d.DurationSeconds != 80 {
+				t.Errorf("%+v", k.events[0])
+			}
+		}
+		k.expect(t, "nobody came back", "stream.ended "+webhooks.EndedGone)
+
 		brief := k.publish(t, "brief")
 		brief.run(t, k, time.Second/2)
 		k.ending = true

@@ -58,6 +58,7 @@ type Node struct {
 	shows     *presentations
 	registry  *hls.Registry
 	front     *front.Front
+	strangers *prometheus.CounterVec // refused at listeners that have no settings for it
 	certs     *certs.Source
 	access    *access
 	ready     atomic.Bool
@@ -133,6 +134,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	if err := n.openCards(cfg); err != nil {
 		return nil, err
 	}
+	n.strangers = newRefusedStrangers(n.reg)
 	if err := n.openFront(cfg); err != nil {
 		n.desks.Close()
 		return nil, err
@@ -176,7 +178,7 @@ func New(cfg *config.Config, opt Options) (*Node, error) {
 	}
 	n.shows.goesOn = n.hooks.goesOn
 	n.hub = stream.NewHub(streams)
-	registerGauges(n.reg, n.hub, n.registry, n.ready.Load)
+	registerGauges(n.reg, n.hub, n.registry, func() bool { return n.ready.Load() && n.drain.unready() == "" })
 	if err := n.open(cfg); err != nil {
 		n.closeListeners()
 		n.desks.Close()
@@ -245,7 +247,7 @@ func (n *Node) open(cfg *config.Config) error {
 		return err
 	}
 	if a := string(cfg.Admin.Address); a != "" {
-		if err := n.listen("admin", a, n.serveHTTP(n.adminServer())); err != nil {
+		if err := n.listen("admin", a, n.serveAdmin(n.adminServer())); err != nil {
 			return err
 		}
 	}
@@ -342,6 +344,12 @@ func (n *Node) Run(ctx context.Context) error {
 	n.upgrade.tell("READY=1")
 	select {
 	case <-ctx.Done():
+		n.drain.stop(time.Now()) // no handover begins its last steps from now on
+		if n.upgrade.gone() {
+			n.ready.Store(false)
+			n.upgrade.leave(ctx, stopIngest, &ingesting)
+			break
+		}
 		n.upgrade.tell("STOPPING=1")
 		n.leave(stopFetching)
 		stopIngest()

@@ -157,6 +157,23 @@ func (u *upgrade) become(is standing, to *handover.Forward) {
 	close(before.over)
 }
 
+// gone tells whether another process serves. In the last steps of a handover it waits until that is decided.
+func (u *upgrade) gone() bool {
+	for {
+		p := u.phase.Load()
+		if p.is == here {
+			return false
+		}
+		select {
+		case <-p.over:
+		case <-u.moved:
+			return true
+		case <-u.n.drain.hurry:
+			return false
+		}
+	}
+}
+
 // waitsForMedia tells whether a request is for playlists or media: these are answered during a switch as well.
 func waitsForMedia(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, hls.Prefix) && !api.IsDocument(r.URL.Path)
@@ -189,6 +206,7 @@ func (u *upgrade) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			again(w)
 			return
 		case p.is == moved:
+			carryOpened(r)
 			began, err := p.to.ServeFrom(w, r)
 			if err == nil || r.Context().Err() != nil {
 				return
@@ -243,7 +261,7 @@ func (u *upgrade) pause(ctx context.Context, p *phase, most time.Duration) {
 func (u *upgrade) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	passing := handover.Passed(u)
+	passing := handover.Passed(u.passes(u))
 	running.Go(func() { _ = passing.Serve(u.passed) })
 	defer passing.Close()
 	if u.taking != nil {
@@ -260,11 +278,13 @@ func (u *upgrade) run(ctx context.Context) {
 	<-ctx.Done()
 }
 
+// passes stands in front of what answers requests that another process passes on.
+func (u *upgrade) passes(next http.Handler) http.Handler { return takeOpened(next) }
+
 // listen waits for processes that take over. giving must be held.
 func (u *upgrade) listen(ctx context.Context, running *sync.WaitGroup) {
 	if u.listener == nil {
-		if c, err := handover.Dial(ctx, u.path, handover.Viewers); err == nil {
-			c.Close()
+		if u.occupied(ctx) {
 			u.n.log.Warn("another process has upgrade.socket: this one cannot be taken over from", "socket", u.path,
 				"hint", "give each node a data folder of its own")
 			return
@@ -281,6 +301,27 @@ func (u *upgrade) listen(ctx context.Context, running *sync.WaitGroup) {
 			u.n.log.Error("this process cannot be taken over from any more", "error", err)
 		}
 	})
+}
+
+// occupied tells whether another process has upgrade.socket, and keeps it: one that has just failed to take over is about to end.
+func (u *upgrade) occupied(ctx context.Context) bool {
+	for until := time.Now().Add(passTime); ; {
+		c, err := handover.Dial(ctx, u.path, handover.Viewers)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		if time.Now().After(until) {
+			return true
+		}
+		again := time.NewTimer(passPause)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return true
+		}
+	}
 }
 
 // handle takes a connection by upgrade.socket.

@@ -98,9 +98,6 @@ func (t *Takeover) expect(n *Node, f final, heirs map[string]*window.Presentatio
 			n.shows.linger(p, lingers(n.cfg.Load()))
 			continue
 		}
-		n.upgrade.heirs.put(p)
-		if err := n.hub.Expect(s.Stream, s.Publisher.stream(), s.Publisher.created(), min(s.Wait, window)); err != nil {
-			t.log.Warn("a stream is not waited for", "stream", s.Stream, "error", err)
-		}
+		n.expect(p, s.Publisher, min(s.Wait, window))
 	}
 }

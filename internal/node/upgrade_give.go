@@ -17,6 +17,9 @@ import (
 const errCluster = "a node of a cluster cannot be taken over by another process, because its place in the directory is bound to the process. " +
 	"Stop it (SIGTERM) and start the new one: its shows go on at another node meanwhile"
 
+// errStops is why a node that stops gives itself to nobody: its shows end.
+var errStops = errors.New("the process that serves is stopping: start the new one without --takeover")
+
 // give gives the node to the process at the other end. Until that serves, every failure leaves this node as it was.
 func (u *upgrade) give(ctx context.Context, running *sync.WaitGroup, c *handover.Conn) {
 	// The other end is told by the connection's end when this process stops.
@@ -146,6 +149,7 @@ type handing struct {
 	c     *handover.Conn
 	begun time.Time
 	left  []leftStream
+	empty []*window.Presentation // of streams that it has given up which had no media yet: they begin anew
 }
 
 // leftStream is a stream that this process has given up.
@@ -161,6 +165,9 @@ func (s *handing) run() error {
 	u, n := s.u, s.u.n
 	s.begun = time.Now()
 	u.become(switching, nil)
+	if stops, _ := n.drain.stops(); stops {
+		return errStops
+	}
 	u.settleCommands()
 	u.sockets.Pause()
 	n.askPublishers(true)
@@ -204,6 +211,7 @@ func (u *upgrade) settleCommands() {
 func (s *handing) leave() final {
 	n := s.u.n
 	f := final{Numbers: n.shows.numbers()}
+	_, f.Drained = n.drain.stops()
 	expected := map[string]leftStream{}
 	for _, stream := range n.hub.List() {
 		name := stream.Name()
@@ -215,6 +223,9 @@ func (s *handing) leave() final {
 	for _, p := range n.registry.All() {
 		one := describe(p)
 		if len(one.Renditions) == 0 {
+			if _, ok := expected[p.Stream]; ok && !one.Ended {
+				s.empty = append(s.empty, p)
+			}
 			continue
 		}
 		if e, ok := expected[p.Stream]; ok && !one.Ended {
@@ -233,12 +244,12 @@ func (s *handing) undo(ctx context.Context, running *sync.WaitGroup) {
 	u.stopMedia()
 	n.desks.Resume()
 	for _, l := range s.left {
-		u.heirs.put(l.p)
-		if err := n.hub.Expect(l.p.Stream, l.who.stream(), l.who.created(), l.wait); err != nil {
-			n.log.Warn("a stream is not waited for any more", "stream", l.p.Stream, "error", err)
-		}
+		n.expect(l.p, l.who, l.wait)
 	}
-	n.door.Reopen()
+	for _, p := range s.empty {
+		n.registry.Remove(p)
+	}
+	n.drain.unlessBegun(n.door.Reopen)
 	u.sockets.Resume()
 	u.media.Move(nil)
 	u.become(here, nil)

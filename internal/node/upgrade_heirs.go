@@ -23,6 +23,32 @@ func (h *heirs) put(p *window.Presentation) {
 	h.waiting[p.Stream] = p
 }
 
+// drop has a presentation wait no more; false tells that its stream has begun.
+func (h *heirs) drop(p *window.Presentation) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting[p.Stream] != p {
+		return false
+	}
+	delete(h.waiting, p.Stream)
+	return true
+}
+
+// expect has a stream wait for its publisher, and go on with a presentation. Where that cannot be the show is over: who watches it would
+// wait for ever otherwise.
+func (n *Node) expect(p *window.Presentation, who publisher, wait time.Duration) {
+	n.upgrade.heirs.put(p)
+	err := n.hub.Expect(p.Stream, who.stream(), who.created(), wait)
+	if err == nil {
+		return
+	}
+	n.log.Warn("a stream is not waited for: its show is over", "stream", p.Stream, "error", err)
+	if n.upgrade.heirs.drop(p) {
+		p.End()
+		n.shows.linger(p, lingers(n.cfg.Load()))
+	}
+}
+
 // claimed tells a stream that begins what it goes on with, and under which generation: above the one before, so that no name is given
 // twice.
 func (h *heirs) claimed(name string) (gen int64, p *window.Presentation, ok bool) {

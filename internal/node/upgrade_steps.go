@@ -78,6 +78,8 @@ type final struct {
 	Streams []finalStream `json:"streams"`
 	// Numbers are the media sequence numbers that shows begin with which follow one of the same name.
 	Numbers map[string]int64 `json:"numbers,omitempty"`
+	// Drained tells that the node is drained on demand.
+	Drained bool `json:"drained,omitempty"`
 }
 
 // finalStream is one presentation.

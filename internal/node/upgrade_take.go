@@ -93,13 +93,14 @@ func (n *Node) TakeOver(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	t.conn.Stop(err.Error())
-	t.conn.Unix.Close()
+	// All of it before the other process hears of it, which opens its journals and its socket again then.
 	n.closeListeners()
 	n.desks.Close()
 	if n.upgrade.listener != nil {
 		n.upgrade.listener.Close()
 	}
+	t.conn.Stop(err.Error())
+	t.conn.Unix.Close()
 	return fmt.Errorf("take over from process %d: %w", t.welcome.PID, err)
 }
 
@@ -144,6 +145,9 @@ func (t *Takeover) take(ctx context.Context, n *Node) error {
 	}
 	t.ours = true
 	t.expect(n, f, heirs)
+	if f.Drained {
+		n.inheritDrain(len(heirs))
+	}
 	if !dead {
 		if _, err = t.begin(ctx); err != nil {
 			return err

@@ -117,6 +117,9 @@ func (t *Takeover) copy(ctx context.Context, n *Node) (final, error) {
 			if err := m.Read(&all); err != nil {
 				return final{}, err
 			}
+			if all == nil {
+				all = []given{} // null is none: it has been told
+			}
 			if len(all) > mostStreams {
 				return final{}, fmt.Errorf("the other process has %d streams, more than %d", len(all), mostStreams)
 			}

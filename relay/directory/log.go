@@ -4,13 +4,22 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"time"
 )
 
 // serverLog passes the embedded server's log on. What it notices is of use for debugging only; warnings and errors are kept.
 type serverLog struct {
 	log   *slog.Logger
 	fatal chan string // of one: what it cannot go on with
+
+	mu     sync.Mutex // guards what follows
+	told   time.Time  // when a handshake that failed was last warned of
+	untold int        // how many failed since
 }
+
+// strangersEvery is how often a failed TLS handshake is warned of: anybody who reaches the listeners can have many of them fail.
+const strangersEvery = time.Minute
 
 func (l *serverLog) Noticef(format string, v ...any) { l.debug(format, v...) }
 func (l *serverLog) Debugf(format string, v ...any)  { l.debug(format, v...) }
@@ -45,5 +54,29 @@ func (l *serverLog) warn(format string, v ...any) {
 			return
 		}
 	}
-	l.log.Warn("the directory's NATS server warns; streams go on", "nats", fmt.Sprintf(format, v...))
+	untold := 0
+	if strings.Contains(format, "handshake error") {
+		var tell bool
+		if untold, tell = l.stranger(); !tell {
+			l.debug(format, v...)
+			return
+		}
+	}
+	args := []any{"nats", fmt.Sprintf(format, v...)}
+	if untold > 0 {
+		args = append(args, "untold", untold)
+	}
+	l.log.Warn("the directory's NATS server warns; streams go on", args...)
+}
+
+// stranger counts a handshake that failed. tell is that it is to be warned of, with how many there were since the last warning.
+func (l *serverLog) stranger() (untold int, tell bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.told.IsZero() || now.Sub(l.told) >= strangersEvery {
+		untold, l.untold, l.told = l.untold, 0, now
+		return untold, true
+	}
+	l.untold++
+	return 0, false
 }

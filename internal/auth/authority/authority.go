@@ -39,13 +39,14 @@ type Settings struct {
 //	{"allow": true, "stream": "NAME", "credential": "...", "ladder": "...", "standby": false,
 //	 "max_bitrate": 8000000, "max_duration_seconds": 7200, "cache_seconds": 60}
 //
-// of which "allow" alone must be there, or {"allow": false, "reason": "a sentence for the host"}, or 401 or 403, which are refusals
-// with or without such a body. Anything else is a callback that is down: other codes, redirects, no answer in time, one of more than 64
-// KiB, or one that is not understood.
+// of which "allow" alone must be there, or {"allow": false, "reason": "a sentence for the host"}, or 400, 401, 403 or 422, which are
+// refusals with or without such a body. Anything else is a callback that is down: other codes, redirects, no answer in time, one of more
+// than 64 KiB, or one that is not understood.
 //
-// "stream" is the name under which it is published, where that is another than the one asked for: a publisher that enters nothing but a
-// secret sends it as "stream", with an empty "secret". "credential" says who the publisher is, in whatever form: who comes with the
-// same one takes a live stream over; without it that is whoever has the same secret. An answer holds for the pair of stream and secret,
+// "stream" is the name under which it is published, where that is another than the one asked for. A publisher that enters nothing but a
+// secret sends it as "stream", with an empty "secret": an answer without a "stream" then makes the secret a name that everybody sees.
+// "credential" says who the publisher is, in whatever form: who comes with the same one takes a live stream over; without it that is
+// whoever has the same secret. An answer holds for the pair of stream and secret,
 // from wherever it comes next, for "cache_seconds" or else Cache; a refusal for 5 s at most. From the same network it holds for 2 s in any
 // case.
 type Callback struct {
@@ -201,11 +202,13 @@ func (a *Authority) decide(ctx context.Context, at auth.Attempt) (auth.Grant, so
 	}
 	by, now := auth.Network(at.Remote.Addr()), a.opt.Now()
 	id := auth.DigestOf(a.opt.Pepper, "attempt", at.Stream, at.Secret)
-	if wait := a.failures.wait(by, now); wait > 0 && !a.proved(id) {
+	// Who has a good token must not suffer for others behind the same address. A signature cannot be guessed at any rate.
+	wait := a.failures.wait(by, now)
+	if wait > 0 && !a.proved(id) && (set.JWT.JWKS == "" || !isToken(tokenOf(at))) {
 		return auth.Grant{}, sourceNode, tooManyWrong(wait)
 	}
 	g, from, err := a.bySources(ctx, set, keys, at, id)
-	if denied, ok := err.(*auth.Denied); ok && denied.Why == auth.WhyKey {
+	if denied, ok := err.(*auth.Denied); ok && denied.Why == auth.WhyKey && wait == 0 {
 		cost := 1.0
 		if at.Secret == "" {
 			cost = keylessCost
@@ -224,9 +227,9 @@ func (a *Authority) bySources(ctx context.Context, set Settings, keys *auth.Keys
 		g, err := byKey(keys, c, name)
 		return g, sourceKeys, err
 	}
-	token, stream := at.Secret, at.Stream
-	if token == "" {
-		token, stream = at.Stream, ""
+	token, stream := tokenOf(at), at.Stream
+	if at.Secret == "" {
+		stream = ""
 	}
 	switch {
 	case set.JWT.JWKS != "" && isToken(token):
@@ -239,6 +242,14 @@ func (a *Authority) bySources(ctx context.Context, set Settings, keys *auth.Keys
 		return auth.Grant{}, sourceNode, denyKey(at)
 	}
 	return a.byCallback(ctx, set.Callback, at, id)
+}
+
+// tokenOf is what of an attempt is the token, if it has one.
+func tokenOf(at auth.Attempt) string {
+	if at.Secret == "" {
+		return at.Stream
+	}
+	return at.Secret
 }
 
 // byKey is what a static key grants.

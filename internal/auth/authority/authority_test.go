@@ -169,6 +169,18 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
+// TestFailuresEnd: however many guesses of a network were under way at once, it is let try again in about a minute.
+func TestFailuresEnd(t *testing.T) {
+	t.Parallel()
+	f, now := newFailures(), time.Unix(1e9, 0)
+	for n := range mostCallsOfNetwork + mostWaitingOfNetwork {
+		f.note(netipOf(1).Addr(), auth.DigestOf(nil, fmt.Sprint(n)), 1, now)
+	}
+	if wait := f.wait(netipOf(1).Addr(), now); wait < wrongEvery || wait > time.Minute+wrongEvery {
+		t.Errorf("it has to wait for %v", wait)
+	}
+}
+
 // TestFailuresAreBounded: memory of who failed does not grow with the number of networks, nor of publishers.
 func TestFailuresAreBounded(t *testing.T) {
 	t.Parallel()

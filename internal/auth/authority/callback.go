@@ -69,8 +69,9 @@ func (a *Authority) ask(ctx context.Context, set Callback, at auth.Attempt) (ans
 	defer res.Body.Close()
 	got, err := readSmall(res.Body, mostAnswer)
 	switch res.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		// A refusal needs no body; a sentence for the host is welcome.
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusUnprocessableEntity:
+		// A refusal needs no body; a sentence for the host is welcome. What a publisher has sent and the callback cannot read is one
+		// too: who is known must not come in by it while others are asked about.
 		said, bad := readAnswer(got)
 		if err != nil || bad != nil || said.allow {
 			said = answer{cache: -1}
@@ -277,6 +278,9 @@ func (a *Authority) weigh(at auth.Attempt, id auth.Digest, said answer) verdict 
 // judge takes note of how a call went, and says when that changes.
 func (a *Authority) judge(err error) {
 	switch a.health.note(err == nil, a.opt.Now()) {
+	case faltered: // whoever tries out a callback wants to know at once what is wrong with its answer
+		a.opt.Log.Warn("the callback does not decide about a publisher", "error", err,
+			"hint", "it has to answer 200 and {\"allow\": true} or {\"allow\": false, \"reason\": \"...\"} within callback.timeout")
 	case wentDown:
 		a.opt.Log.Error("the callback does not decide who may publish", "error", err,
 			"hint", "check callback.url, callback.secret and callback.timeout; callback.when_down says who is let in meanwhile")

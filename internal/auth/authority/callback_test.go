@@ -60,6 +60,8 @@ func TestCallbackRefuses(t *testing.T) {
 		"403 with reason":   {403, `{"allow": false, "reason": "Not today."}`, "Not today."},
 		"403 that says yes": {403, `{"allow": true}`, "NAME?key=SECRET"},
 		"403 with a page":   {403, `<html>`, "NAME?key=SECRET"},
+		"400":               {400, `what?`, "NAME?key=SECRET"},
+		"422 with reason":   {422, `{"allow": false, "reason": "No such show."}`, "No such show."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,6 +135,9 @@ func TestCallbackIsDown(t *testing.T) {
 				b.pass(2 * time.Hour) // the answer is old, and the publisher is in
 				r.does(serve)
 				b.out(attempt("show", "other-secret"), auth.WhyDown, "Try again in a moment")
+				if !strings.Contains(b.log.String(), "callback does not decide") {
+					t.Error("the operator is not told of the first call that fails")
+				}
 				if !known {
 					b.out(attempt("show", "secret"), auth.WhyDown, "Try again in a moment")
 					return

@@ -14,6 +14,9 @@ import (
 const (
 	// wrongBurst is how many it may try at once.
 	wrongBurst = 20.0
+	// wrongMost is how many count at most, of those that were under way at once: others behind the same address are let try again within
+	// about a minute.
+	wrongMost = 2 * wrongBurst
 	// wrongEvery is how long it takes until it may try one more.
 	wrongEvery = 3 * time.Second
 	// keylessCost is what an attempt without a secret counts: clients of RTSP begin with one.
@@ -70,7 +73,7 @@ func (f *failures) note(from netip.Addr, attempt auth.Digest, cost float64, now 
 		m.last = append(slices.Delete(m.last, i, i+1), attempt)
 		return
 	}
-	m.used += cost
+	m.used = min(m.used+cost, wrongMost)
 	if len(m.last) == mostSame {
 		m.last = slices.Delete(m.last, 0, 1)
 	}

@@ -17,6 +17,8 @@ type change int
 
 const (
 	noChange change = iota
+	// faltered is the first failure after an answer.
+	faltered
 	wentDown
 	cameBack
 )
@@ -42,7 +44,10 @@ func (h *health) note(answered bool, now time.Time) change {
 	}
 	h.failed++
 	h.last = now
-	if h.failed == enoughFailures {
+	switch h.failed {
+	case 1:
+		return faltered
+	case enoughFailures:
 		return wentDown
 	}
 	return noChange

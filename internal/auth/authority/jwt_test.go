@@ -344,6 +344,24 @@ func TestUnknownKeyFlood(t *testing.T) {
 	}
 }
 
+// TestTokensWhereOthersGuess: who has a good token is let in though others behind the same address guess: a signature cannot be guessed.
+// Tokens that are no good let nobody in, and keep the others out for no longer.
+func TestTokensWhereOthersGuess(t *testing.T) {
+	t.Parallel()
+	key := newEd25519()
+	b := withJWT(t, newIssuer(t, jwkOf(key, "k1", jose.EdDSA)), auth.Entry{Stream: "mine", Key: "static-key"})
+	for n := range 100 {
+		b.publish(attempt("show", fmt.Sprint("guess", n)))
+	}
+	b.out(attempt("mine", "static-key"), auth.WhyBusy, "try again in")
+	b.in(attempt("show", sign(t, key, jose.EdDSA, "k1", b.good())))
+	for n := range 60 {
+		b.out(attempt("show", sign(t, newEd25519(), jose.EdDSA, "k1", b.good("sub", fmt.Sprint(n)))), auth.WhyKey, "signature is wrong")
+	}
+	b.pass(2 * wrongEvery)
+	b.in(attempt("mine", "static-key"))
+}
+
 // TestKeysWithoutNames: where the set has none, a token that no key fits has it fetched again.
 func TestKeysWithoutNames(t *testing.T) {
 	t.Parallel()

@@ -222,6 +222,23 @@ func PrefixOf(r *http.Request) string {
 	return ""
 }
 
+// Opened is what Handler has found out about a request: what stood in front of its address, as PrefixOf has it, and the stream that this
+// opens, "" where none was looked at. Another process that the request is passed on to takes both by Reopened.
+func Opened(r *http.Request) (prefix, stream string) {
+	if t, ok := r.Context().Value(passedKey{}).(*passed); ok {
+		return t.prefix, t.stream
+	}
+	return "", ""
+}
+
+// Reopened is a request as Handler passes it on. What is given must be what Opened told in a process that is trusted.
+func Reopened(r *http.Request, prefix, stream string) *http.Request {
+	if prefix == "" && stream == "" {
+		return r
+	}
+	return r.WithContext(&passed{Context: r.Context(), prefix: prefix, stream: stream})
+}
+
 // Carry puts the prefix of a request into an absolute URL, such as that of the same playlist on another node. What is no URL stays.
 func Carry(r *http.Request, to string) string {
 	prefix := PrefixOf(r)

@@ -96,6 +96,7 @@ describe('a show that is played by signed addresses only', { timeout: 60000, con
   test('is seen in the studio, where a token that only reads changes nothing', async () => {
     const { page, complaints, close } = await open(browser, `${node.http}/studio/show#token=${viewer}`);
     await reach(page, 'playing'); // the preview
+    await page.waitForFunction(() => document.querySelector('[data-state="live"]') !== null, undefined, { timeout: 8000 });
     await page.waitForFunction(() => document.querySelector('#link')?.textContent.includes('viewer'), undefined, { timeout: 8000 });
     const enabled = await page.evaluate(() => [...document.querySelectorAll('[data-command]')].filter((b) => b.getAttribute('aria-disabled') !== 'true').length);
     assert.equal(enabled, 0);

@@ -145,7 +145,7 @@ export class Health {
     if (document.hidden) return;
     try {
       const asked = Date.now();
-      const response = await fetch(this.studio.api.url(''), { cache: 'no-store' });
+      const response = await fetch(this.studio.api.url(''), { headers: this.studio.api.authorization, cache: 'no-store' });
       this.studio.clock.heard(response.headers.get('Date'), asked, Date.now());
       this.info = response.ok ? ((await response.json()) as StreamInfo) : null;
     } catch {
