@@ -2,6 +2,7 @@ package load
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -40,6 +41,8 @@ func (s Status) Started() bool { return s.Code == "NetStream.Publish.Start" }
 // Session is the publishing end of an RTMP connection, with control of what is sent and when. What it sends is for one goroutine
 // at a time; the server's answers are read by one of its own, which ends with the connection.
 type Session struct {
+	// Agent is what the client calls itself; "" is a name that all servers take for an encoder's. To be set before Connect.
+	Agent string
 	// Out writes messages. Connect sets its Size.
 	Out ChunkWriter
 
@@ -154,7 +157,7 @@ func (s *Session) command(stream uint32, name string, id float64, args ...any) e
 // Connect sends connect, the chunk size, and createStream, without waiting for answers.
 func (s *Session) Connect(app, tcURL string) error {
 	err := s.command(0, "connect", 1, amf0.Object{{Key: "app", Value: app}, {Key: "type", Value: "nonprivate"},
-		{Key: "flashVer", Value: "FMLE/3.0 (compatible; pushcart)"}, {Key: "tcUrl", Value: tcURL}})
+		{Key: "flashVer", Value: cmp.Or(s.Agent, "FMLE/3.0 (compatible; pushcart)")}, {Key: "tcUrl", Value: tcURL}})
 	if err != nil {
 		return err
 	}

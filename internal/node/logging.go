@@ -101,6 +101,9 @@ func textOf(v any) (text string, ok bool) {
 // redacted stands for what was taken out.
 const redacted = "REDACTED"
 
+// placeholder is what sentences that tell where a key belongs have in its place.
+const placeholder = "SECRET"
+
 // secretNames are the parameters of queries, and of SRT's stream identifiers, whose values are secrets here, or at those from whom
 // streams are fetched.
 var secretNames = []string{
@@ -189,7 +192,7 @@ func redactParameters(text string) string {
 		for end < len(text) && !endsValue(text, end) {
 			end++
 		}
-		if end > value && secretName(text[from:i]) {
+		if end > value && strings.TrimRight(text[value:end], ".") != placeholder && secretName(text[from:i]) {
 			out.WriteString(text[from:value])
 			out.WriteString(redacted)
 			from = end

@@ -19,6 +19,8 @@ const secretWord = "hunter2"
 func TestNoSecretsInTheLog(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		"Enter it as NAME?key=SECRET.":                                          "Enter it as NAME?key=SECRET.",
+		"rtmp://a/live/x?key=SECRETS":                                           "rtmp://a/live/x?key=REDACTED",
 		"rtsp://user:hunter2@camera.example:554/main":                           "rtsp://REDACTED@camera.example:554/main",
 		"rtsp://user:hun@ter:hunter2@camera/main":                               "rtsp://REDACTED@camera/main",
 		"rtsp://user:a/hunter2@camera/main":                                     "rtsp://REDACTED@camera/main",

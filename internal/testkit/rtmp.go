@@ -50,6 +50,7 @@ func Dial(t testing.TB, address string, secure *tls.Config) *Publisher {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	s.Agent = "testkit/1.0"
 	return &Publisher{t: t, session: s}
 }
 
