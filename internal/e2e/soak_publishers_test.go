@@ -13,9 +13,6 @@ import (
 	"pushcart/internal/testkit"
 )
 
-// soakLong is how many times steady publishers repeat a clip of 20 s: longer than anybody soaks.
-const soakLong = 40
-
 // visitor is who publishes over one protocol, again and again.
 type visitor struct {
 	*soak

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -37,13 +36,6 @@ func (f *soakForward) saw(name string, seq, before int64) bool {
 	defer f.mu.Unlock()
 	f.highest[name] = max(f.highest[name], seq)
 	return seq >= before
-}
-
-// names are all streams that were seen.
-func (f *soakForward) names() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.highest))
 }
 
 // strict checks a stream over and over. What breaks a rule is a fault; that the stream is not there is none unless it must be.

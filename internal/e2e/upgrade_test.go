@@ -94,7 +94,6 @@ type ledger struct {
 	mu      sync.Mutex // guards what follows
 	faults  []string
 	longest time.Duration
-	parts   int
 }
 
 func (l *ledger) fault(format string, args ...any) {

@@ -444,8 +444,3 @@ func (n *Node) Reload(cfg *config.Config) {
 		}
 	}
 }
-
-// serveHTTP adapts an http.Server to a service.
-func (n *Node) serveHTTP(s *http.Server) func(context.Context, net.Listener) error {
-	return func(ctx context.Context, l net.Listener) error { return serveHTTP(ctx, s, l) }
-}
